@@ -1,0 +1,314 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Files without a name, on an anonymous inode.
+//!
+//! Some kernel objects are given to userspace as an fd that no path leads to: an epoll instance, a
+//! seccomp listener. [`AnonInodeFile`] says what such a file does, and [`new_file`] makes one.
+//!
+//! C header: [`include/linux/anon_inodes.h`](srctree/include/linux/anon_inodes.h).
+//!
+//! # Examples
+//!
+//! A counter that an ioctl increments.
+//!
+//! ```
+//! use kernel::{
+//!     fs::{
+//!         anon_inode::{
+//!             new_file,
+//!             AnonInodeFile,
+//!             IoctlFile, //
+//!         },
+//!         file::flags,
+//!     },
+//!     sync::{
+//!         atomic::{
+//!             Atomic,
+//!             Relaxed, //
+//!         },
+//!         Arc,
+//!         ArcBorrow, //
+//!     },
+//! };
+//!
+//! # struct LocalModule;
+//! # impl kernel::ModuleMetadata for LocalModule {
+//! #     const NAME: &'static CStr = c"anon_inode_doctest";
+//! #
+//! #     // SAFETY: The tests are built in: there is no `THIS_MODULE`.
+//! #     const THIS_MODULE: kernel::ThisModule = unsafe {
+//! #         kernel::ThisModule::from_ptr(core::ptr::null_mut())
+//! #     };
+//! # }
+//! struct Counter(Atomic<i32>);
+//!
+//! #[vtable]
+//! impl AnonInodeFile for Counter {
+//! #   type OwnerModule = LocalModule;
+//!     type Ptr = Arc<Self>;
+//!
+//!     const NAME: &'static CStr = c"counter";
+//!
+//!     fn ioctl(this: ArcBorrow<'_, Self>, _file: &IoctlFile, _cmd: u32, _arg: usize) -> Result<isize> {
+//!         Ok(this.0.fetch_add(1, Relaxed) as isize)
+//!     }
+//! }
+//!
+//! let counter = Arc::new(Counter(Atomic::new(0)), GFP_KERNEL)?;
+//! let file = new_file::<Counter>(counter, flags::O_RDWR)?;
+//! // An fd for userspace: `FileDescriptorReservation::fd_install(file)`.
+//! # drop(file);
+//! # Ok::<(), Error>(())
+//! ```
+
+use crate::{
+    bindings,
+    error::{
+        from_err_ptr,
+        VTABLE_DEFAULT_ERROR, //
+    },
+    fs::{
+        file::BadFdError,
+        File,
+        LocalFile, //
+    },
+    module::this_module,
+    prelude::*,
+    sync::{
+        aref::ARef,
+        poll::{
+            PollEvents,
+            PollTable, //
+        },
+    },
+    types::ForeignOwnable, //
+};
+use core::{
+    marker::PhantomData,
+    ops::Deref,
+    ptr::NonNull, //
+};
+
+/// What a file on an anonymous inode does.
+#[vtable]
+pub trait AnonInodeFile: Sized {
+    /// The pointer that a file holds, its private data.
+    type Ptr: ForeignOwnable + Send + Sync;
+
+    /// The name of this class of files, as `/proc/PID/fd` shows it.
+    const NAME: &'static CStr;
+
+    /// Called when the last reference to the file is gone.
+    ///
+    /// It runs in process context and may sleep. No other handler of this file runs then, nor will
+    /// any: what the other handlers wait for need not be cut short here.
+    fn release(this: Self::Ptr, _file: &File) {
+        drop(this);
+    }
+
+    /// Handler for ioctls.
+    ///
+    /// It may sleep, and copy from and to userspace. `#[ioctls]` of [`kernel::ioctl`] writes the
+    /// dispatch.
+    ///
+    /// [`kernel::ioctl`]: mod@crate::ioctl
+    fn ioctl(
+        _this: <Self::Ptr as ForeignOwnable>::Borrowed<'_>,
+        _file: &IoctlFile,
+        _cmd: u32,
+        _arg: usize,
+    ) -> Result<isize> {
+        build_error!(VTABLE_DEFAULT_ERROR)
+    }
+
+    /// Handler for ioctls of 32-bit userspace on 64-bit platforms.
+    ///
+    /// It is needed only for structures whose layout differs there. Without it,
+    /// [`ioctl`](Self::ioctl) is called.
+    #[cfg(CONFIG_COMPAT)]
+    fn compat_ioctl(
+        _this: <Self::Ptr as ForeignOwnable>::Borrowed<'_>,
+        _file: &IoctlFile,
+        _cmd: u32,
+        _arg: usize,
+    ) -> Result<isize> {
+        build_error!(VTABLE_DEFAULT_ERROR)
+    }
+
+    /// Handler for `poll`, `select` and `epoll`: what the file is ready for now.
+    ///
+    /// It must register with `table` before it looks, see [`PollTable::register_wait`], and should
+    /// not sleep longer than for a lock.
+    fn poll(
+        _this: <Self::Ptr as ForeignOwnable>::Borrowed<'_>,
+        _file: &File,
+        _table: PollTable<'_>,
+    ) -> PollEvents {
+        build_error!(VTABLE_DEFAULT_ERROR)
+    }
+}
+
+/// Creates a file that owns `this`.
+///
+/// `flags` are the file's status flags: an access mode, and `O_NONBLOCK` perhaps.
+///
+/// On failure `this` is dropped. It may sleep.
+#[doc(alias = "anon_inode_getfile")]
+pub fn new_file<T: AnonInodeFile>(this: T::Ptr, flags: u32) -> Result<ARef<File>> {
+    let this = this.into_foreign();
+
+    // SAFETY: Name and operations live forever. The operations expect as private data what
+    // `into_foreign()` of this type returned, and own it if this succeeds.
+    let file = from_err_ptr(unsafe {
+        bindings::anon_inode_getfile(
+            T::NAME.as_char_ptr(),
+            &Operations::<T>::VTABLE,
+            this,
+            flags as c_int,
+        )
+    })
+    .inspect_err(|_| {
+        // SAFETY: `into_foreign()` returned the pointer above, and no file has it.
+        drop(unsafe { T::Ptr::from_foreign(this) })
+    })?;
+
+    // SAFETY: The file is new, so that nobody but us has its reference, and no thread is in
+    // `fdget_pos()`.
+    Ok(unsafe { ARef::from_raw(NonNull::new_unchecked(file.cast())) })
+}
+
+/// The file on which an ioctl was called, in the handler of that ioctl.
+///
+/// # Invariants
+///
+/// It exists only while the current thread is in the ioctl handler of a file, and no use of a file
+/// position ([`File`] tells of `fdget_pos()`) is active in that thread.
+#[repr(transparent)]
+pub struct IoctlFile(File);
+
+impl IoctlFile {
+    /// # Safety
+    ///
+    /// `file` must be valid for `'a`, during which the current thread must be in its ioctl handler.
+    unsafe fn from_raw<'a>(file: *mut bindings::file) -> &'a Self {
+        // INVARIANT: An ioctl does not use the file position, and the system call has no other part.
+        // SAFETY: The file is valid by the safety requirements, and `Self` has the layout of `File`,
+        // which has that of `struct file`.
+        unsafe { &*file.cast() }
+    }
+
+    /// Takes a reference to the file that has the number `fd` in the current thread's fd table.
+    #[inline]
+    pub fn fget(&self, fd: u32) -> Result<ARef<File>, BadFdError> {
+        let file = LocalFile::fget(fd)?;
+
+        // SAFETY: By the type invariants, this thread has no active call of `fdget_pos()`.
+        Ok(unsafe { LocalFile::assume_no_fdget_pos(file) })
+    }
+}
+
+impl Deref for IoctlFile {
+    type Target = File;
+
+    #[inline]
+    fn deref(&self) -> &File {
+        &self.0
+    }
+}
+
+/// The C side's table of what files of type `T` do.
+struct Operations<T: AnonInodeFile>(PhantomData<T>);
+
+impl<T: AnonInodeFile> Operations<T> {
+    const VTABLE: bindings::file_operations = bindings::file_operations {
+        owner: this_module::<T::OwnerModule>().as_ptr(),
+        release: Some(Self::release),
+        unlocked_ioctl: if T::HAS_IOCTL {
+            Some(Self::ioctl)
+        } else {
+            None
+        },
+        #[cfg(CONFIG_COMPAT)]
+        compat_ioctl: if T::HAS_COMPAT_IOCTL {
+            Some(Self::compat_ioctl)
+        } else if T::HAS_IOCTL {
+            bindings::compat_ptr_ioctl
+        } else {
+            None
+        },
+        poll: if T::HAS_POLL { Some(Self::poll) } else { None },
+        ..pin_init::zeroed()
+    };
+
+    /// # Safety
+    ///
+    /// `file` must be a file that [`new_file`] made for `T`, and not have been released for `'a`.
+    #[inline]
+    unsafe fn borrow<'a>(file: *mut bindings::file) -> <T::Ptr as ForeignOwnable>::Borrowed<'a> {
+        // SAFETY: The private data is what `into_foreign()` returned in `new_file()`, and only
+        // `release()` takes it back.
+        unsafe { T::Ptr::borrow((*file).private_data) }
+    }
+
+    /// # Safety
+    ///
+    /// `file` must be a file that [`new_file`] made for `T`, undergoing release.
+    unsafe extern "C" fn release(
+        _inode: *mut bindings::inode,
+        file: *mut bindings::file,
+    ) -> c_int {
+        // SAFETY: The private data is what `into_foreign()` returned in `new_file()`. The file is
+        // released once, and its other operations are over by then.
+        let this = unsafe { T::Ptr::from_foreign((*file).private_data) };
+
+        // SAFETY: The file is valid during this call, and nobody can use its position any more.
+        T::release(this, unsafe { File::from_raw_file(file) });
+        0
+    }
+
+    /// # Safety
+    ///
+    /// `file` must be a file that [`new_file`] made for `T`, in an ioctl of the current thread.
+    unsafe extern "C" fn ioctl(file: *mut bindings::file, cmd: c_uint, arg: c_ulong) -> c_long {
+        // SAFETY: The caller has a reference to the file during this call, which is its ioctl.
+        let (this, file) = unsafe { (Self::borrow(file), IoctlFile::from_raw(file)) };
+
+        T::ioctl(this, file, cmd, arg).unwrap_or_else(|err| err.to_errno() as isize) as c_long
+    }
+
+    /// # Safety
+    ///
+    /// `file` must be a file that [`new_file`] made for `T`, in an ioctl of the current thread.
+    #[cfg(CONFIG_COMPAT)]
+    unsafe extern "C" fn compat_ioctl(
+        file: *mut bindings::file,
+        cmd: c_uint,
+        arg: c_ulong,
+    ) -> c_long {
+        // SAFETY: The caller has a reference to the file during this call, which is its ioctl.
+        let (this, file) = unsafe { (Self::borrow(file), IoctlFile::from_raw(file)) };
+
+        T::compat_ioctl(this, file, cmd, arg).unwrap_or_else(|err| err.to_errno() as isize)
+            as c_long
+    }
+
+    /// # Safety
+    ///
+    /// `file` must be a file that [`new_file`] made for `T`, and `table` null or valid.
+    unsafe extern "C" fn poll(
+        file: *mut bindings::file,
+        table: *mut bindings::poll_table_struct,
+    ) -> bindings::__poll_t {
+        // SAFETY: The caller has a reference to the file during this call, in which the position is
+        // not used; `table` is as `PollTable` demands.
+        let (this, file, table) = unsafe {
+            (
+                Self::borrow(file),
+                File::from_raw_file(file),
+                PollTable::from_raw(table),
+            )
+        };
+
+        T::poll(this, file, table).bits()
+    }
+}

@@ -1,0 +1,44 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Secure computing.
+//!
+//! The parts of seccomp's interface that its user notification has in common with C and userspace.
+//!
+//! C headers: [`include/linux/seccomp.h`](srctree/include/linux/seccomp.h),
+//! [`include/uapi/linux/seccomp.h`](srctree/include/uapi/linux/seccomp.h).
+
+use crate::{
+    bindings,
+    prelude::*,
+    transmute::{
+        AsBytes,
+        FromBytes, //
+    }, //
+};
+
+/// A system call as a filter sees it (`struct seccomp_data`).
+pub type Data = bindings::seccomp_data;
+
+/// A notification as the supervisor receives it (`struct seccomp_notif`).
+pub type Notif = bindings::seccomp_notif;
+
+/// The supervisor's answer (`struct seccomp_notif_resp`).
+pub type NotifResp = bindings::seccomp_notif_resp;
+
+/// The supervisor's request to install an fd (`struct seccomp_notif_addfd`).
+pub type NotifAddfd = bindings::seccomp_notif_addfd;
+
+// What follows leaves no room for padding.
+static_assert!(size_of::<Data>() == 2 * size_of::<u32>() + 7 * size_of::<u64>());
+static_assert!(
+    size_of::<Notif>() == size_of::<u64>() + 2 * size_of::<u32>() + size_of::<Data>()
+);
+
+// SAFETY: All fields are integers, and by the assertions above there is no padding.
+unsafe impl AsBytes for Notif {}
+
+// SAFETY: All fields are integers, which may have any value.
+unsafe impl FromBytes for NotifResp {}
+
+// SAFETY: All fields are integers, which may have any value.
+unsafe impl FromBytes for NotifAddfd {}
