@@ -1,0 +1,157 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! A notification, while its target waits.
+
+use crate::{
+    addfd::Install,
+    listener::{
+        Listener,
+        State, //
+    },
+    state::{
+        self,
+        Event,
+        Reply, //
+    },
+};
+use kernel::{
+    bindings,
+    prelude::*,
+    seccomp,
+    sync::parked::{
+        Sleep,
+        Table, //
+    }, //
+};
+
+/// What the target parks in the listener.
+pub(crate) struct Notification {
+    pub(crate) state: state::Notification,
+    /// The system call.
+    data: seccomp::Data,
+    /// How many fds the supervisor has asked to be installed that are not.
+    pub(crate) pending_fds: u32,
+}
+
+/// What the target does next.
+enum Turn {
+    /// It waits no longer.
+    Leave(Reply),
+    /// It installs an fd.
+    Install(Install),
+    /// It handles what it was woken for besides signals.
+    Settle,
+    /// It sleeps.
+    Sleep(Sleep),
+}
+
+impl Notification {
+    fn new(data: &seccomp::Data, wait_killable_recv: bool) -> Self {
+        Self {
+            state: state::Notification::new(wait_killable_recv),
+            data: *data,
+            pending_fds: 0,
+        }
+    }
+
+    /// The notification as the supervisor gets it, of a target that has the id `pid` there.
+    #[inline]
+    pub(crate) fn to_user(&self, id: u64, pid: u32) -> seccomp::Notif {
+        seccomp::Notif {
+            id,
+            pid,
+            flags: if self.state.signalled() {
+                bindings::SECCOMP_NOTIF_FLAG_SIGNALED
+            } else {
+                0
+            },
+            data: self.data,
+        }
+    }
+}
+
+impl Listener {
+    /// Notifies the supervisor of the current task's system call, and waits for the answer.
+    ///
+    /// It sleeps, until there is an answer, the listener is closed, or a signal interrupts.
+    pub(crate) fn notify(&self, data: &seccomp::Data, wait_killable_recv: bool) -> Reply {
+        let state = self.lock();
+        if !state.is_open() {
+            return Reply::error(ENOSYS.to_errno());
+        }
+
+        let notification = Notification::new(data, wait_killable_recv);
+        Table::park(
+            state,
+            |state| state.project().notifications,
+            notification,
+            |held, id| {
+                self.announce(held.data(), id);
+
+                let reply = loop {
+                    match self.turn(held.data(), id) {
+                        Turn::Leave(reply) => break reply,
+                        Turn::Install(install) => {
+                            let installed = held.unlocked(|| install.run());
+                            self.installed(held.data(), id, installed);
+                        }
+                        Turn::Settle => held.unlocked(|| current!().settle()),
+                        Turn::Sleep(how) => held.sleep(how),
+                    }
+                };
+
+                held.data().forget(id);
+                reply
+            },
+        )
+    }
+
+    /// Decides what the target of the notification `id` does next. It is the current task.
+    #[inline]
+    fn turn(&self, mut state: Pin<&mut State>, id: u64) -> Turn {
+        let report = state.fd_signalled;
+        let mut this = state.as_mut().project();
+        let Some(mut entry) = this.notifications.as_mut().get(id) else {
+            return Turn::Leave(Reply::error(ENOSYS.to_errno()));
+        };
+        let notification = entry.value();
+
+        // What the supervisor asked for comes before its answer.
+        if notification.pending_fds > 0 {
+            if let Some(mut request) = this.requests.find_queued(|request| request.is_for(id)) {
+                request.dequeue();
+                let id = request.id();
+                if let Some(install) = request.value().start(id) {
+                    return Turn::Install(install);
+                }
+            }
+        }
+        if let Some(reply) = notification.state.reply() {
+            return Turn::Leave(reply);
+        }
+
+        let current = current!();
+        if current.signal_pending() {
+            let waits_killable = notification.state.waits_killable();
+            let fatal = current.fatal_signal_pending();
+
+            if !fatal && !waits_killable && current.is_unsettled(report) {
+                return Turn::Settle;
+            }
+            if self.step(state.as_mut(), id, Event::Signal { fatal, report }) == Ok(true) {
+                return Turn::Leave(Reply::error(ERESTARTSYS.to_errno()));
+            }
+        }
+
+        let waits_killable = state
+            .project()
+            .notifications
+            .get(id)
+            .is_some_and(|mut entry| entry.value().state.waits_killable());
+        Turn::Sleep(if waits_killable {
+            Sleep::Killable
+        } else {
+            Sleep::Interruptible
+        })
+    }
+}

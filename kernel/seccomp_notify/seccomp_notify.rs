@@ -1,0 +1,31 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Seccomp user notification.
+//!
+//! When a filter says `SECCOMP_RET_USER_NOTIF`, the system call of the task, the *target*, becomes
+//! a *notification* that a *supervisor* receives and answers over a *listener*, the fd that it got
+//! when it installed the filter. Filters are C's, see
+//! [`kernel/seccomp.c`](srctree/kernel/seccomp.c); all from there on is here:
+//!
+//! * `state`: the states of a notification, and what leads from one to another.
+//! * `notification`: a notification while its target waits.
+//! * `addfd`: fds that the supervisor installs in a target.
+//! * `listener`: what the filter and the fd share; everything under its one lock.
+//! * `fd`: the fd's ioctls and its poll.
+//! * `glue`: the functions that C calls.
+//!
+//! `Documentation/userspace-api/seccomp_filter.rst` describes the interface.
+
+mod addfd;
+mod fd;
+mod glue;
+mod listener;
+mod notification;
+mod state;
+#[cfg(CONFIG_SECCOMP_NOTIFY_KUNIT_TEST)]
+mod tests;
+
+/// For messages, should there ever be one.
+const __LOG_PREFIX: &[u8] = b"seccomp_notify\0";
+
+use glue::LocalModule;
