@@ -182,12 +182,7 @@ impl Listener {
     /// The target of the notification `id`, the current task, is done with an fd.
     pub(crate) fn installed(&self, mut state: Pin<&mut State>, id: u64, installed: Installed) {
         // The caller is gone if it was killed meanwhile.
-        if let Some(mut request) = state
-            .as_mut()
-            .project()
-            .requests
-            .get(installed.request)
-        {
+        if let Some(mut request) = state.as_mut().project().requests.get(installed.request) {
             request.value().finish(installed.result);
             request.wake();
         }

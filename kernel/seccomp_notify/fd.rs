@@ -4,7 +4,10 @@
 
 use crate::{
     addfd::Fd,
-    listener::Listener,
+    listener::{
+        Listener,
+        State, //
+    },
     state::{
         Event,
         Reply, //
@@ -160,7 +163,7 @@ impl Listener {
 impl Listener {
     /// Takes the oldest notification of the queue, and waits for one if there is none, unless
     /// `is_nonblocking`. Returns it with the number of its delivery.
-    fn receive(&self, is_nonblocking: bool) -> Result<(seccomp::Notif, u32)> {
+    pub(crate) fn receive(&self, is_nonblocking: bool) -> Result<(seccomp::Notif, u32)> {
         Table::park(
             self.lock(),
             |state| state.project().readers,
@@ -197,7 +200,7 @@ impl Listener {
 
     /// Takes the first notification from the queue.
     #[inline]
-    fn take_first(&self, mut state: Pin<&mut crate::listener::State>) -> Option<(seccomp::Notif, u32)> {
+    fn take_first(&self, mut state: Pin<&mut State>) -> Option<(seccomp::Notif, u32)> {
         let mut entry = state.as_mut().project().notifications.first()?;
         let id = entry.id();
         let pid = entry.task().pid_nr_ns(None) as u32;

@@ -119,7 +119,9 @@ pub(crate) unsafe extern "C" fn seccomp_listener_notify(
 ///
 /// `listener` must come from [`seccomp_listener_create`], and not have been put.
 #[export]
-pub(crate) unsafe extern "C" fn seccomp_listener_unused(listener: *const bindings::seccomp_listener) {
+pub(crate) unsafe extern "C" fn seccomp_listener_unused(
+    listener: *const bindings::seccomp_listener,
+) {
     // SAFETY: The caller promises that the listener is not put before this returns.
     unsafe { borrow(listener) }.unused();
 }

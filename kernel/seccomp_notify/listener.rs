@@ -297,7 +297,10 @@ impl State {
             if notification.awaits_reply() {
                 *this.awaiting_reply -= 1;
             }
-            if notification.step(Event::Close).is_ok_and(|effects| effects.wake) {
+            if notification
+                .step(Event::Close)
+                .is_ok_and(|effects| effects.wake)
+            {
                 entry.wake();
             }
         }

@@ -212,7 +212,9 @@ impl Notification {
             // Only what is in the queue can be taken from it.
             (_, Event::Receive) => Err(NotDelivered),
 
-            (Delivered { again }, Event::ReceiveFailed(delivery)) if delivery == self.deliveries => {
+            (Delivered { again }, Event::ReceiveFailed(delivery))
+                if delivery == self.deliveries =>
+            {
                 self.phase = if again { Requeued } else { Queued };
                 Ok(Effects {
                     queue: Queue::First,

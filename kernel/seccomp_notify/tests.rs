@@ -1,0 +1,258 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! KUnit tests of the listener, with kernel threads as targets.
+
+use crate::{
+    listener::Listener,
+    state::{
+        Event,
+        Reply, //
+    },
+};
+use kernel::{
+    bindings,
+    macros::kunit_tests,
+    prelude::*,
+    seccomp,
+    sync::{
+        poll::PollEvents,
+        Arc,
+        Completion,
+        SetOnce, //
+    },
+    time::{
+        delay::fsleep,
+        Delta, //
+    },
+    workqueue, //
+};
+
+/// A kernel thread that makes a notification and waits for the answer.
+#[pin_data]
+struct Target {
+    reply: SetOnce<Reply>,
+    #[pin]
+    is_done: Completion,
+}
+
+impl Target {
+    /// Starts a target whose system call has the number `nr`. Returns when it is in the queue.
+    fn start(listener: &Arc<Listener>, nr: i32) -> Result<Arc<Self>> {
+        let target = Arc::pin_init(
+            pin_init!(Self {
+                reply: SetOnce::new(),
+                is_done <- Completion::new(),
+            }),
+            GFP_KERNEL,
+        )?;
+        let id = listener.lock().as_mut().project().notifications.next_id();
+
+        let (this, its_listener) = (target.clone(), listener.clone());
+        workqueue::system_unbound().try_spawn(GFP_KERNEL, move || {
+            let data = seccomp::Data {
+                nr,
+                ..pin_init::zeroed()
+            };
+
+            this.reply.populate(its_listener.notify(&data, false));
+            this.is_done.complete_all();
+        })?;
+
+        // Nothing tells of a queued notification but the queue: look until it is there.
+        for _ in 0..10_000 {
+            let mut state = listener.lock();
+            if state.as_mut().project().notifications.get(id).is_some() {
+                return Ok(target);
+            }
+            drop(state);
+            fsleep(Delta::from_millis(1));
+        }
+        Err(ETIMEDOUT)
+    }
+
+    /// Starts targets with the numbers from 0 on.
+    fn start_many(listener: &Arc<Listener>, number: i32) -> Result<KVec<Arc<Self>>> {
+        let mut targets = KVec::new();
+
+        for nr in 0..number {
+            targets.push(Self::start(listener, nr)?, GFP_KERNEL)?;
+        }
+        Ok(targets)
+    }
+
+    /// Waits for the target to have its answer.
+    fn join(&self) -> Option<Reply> {
+        self.is_done.wait_for_completion();
+        self.reply.copy()
+    }
+}
+
+fn reply(listener: &Listener, id: u64, reply: Reply) -> Result<bool> {
+    listener.step(listener.lock().as_mut(), id, Event::Reply(reply))
+}
+
+fn events(listener: &Listener) -> PollEvents {
+    listener.lock().events()
+}
+
+fn is_known(listener: &Listener, id: u64) -> bool {
+    let mut state = listener.lock();
+
+    state.as_mut().project().notifications.get(id).is_some()
+}
+
+const NOBODY: Reply = Reply::error(-(bindings::ENOSYS as i32));
+
+#[kunit_tests(rust_seccomp_notify)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_queue_is_in_order() -> Result {
+        let listener = Listener::new()?;
+        let targets = Target::start_many(&listener, 5)?;
+        let mut first_id = None;
+
+        for (nr, target) in targets.iter().enumerate() {
+            let (notif, delivery) = listener.receive(true)?;
+            let first_id = *first_id.get_or_insert(notif.id);
+
+            assert_eq!(notif.data.nr, nr as i32);
+            assert_eq!(notif.id, first_id.wrapping_add(nr as u64));
+            assert_eq!(delivery, 1);
+            reply(&listener, notif.id, Reply::value(nr as i64))?;
+            assert_eq!(target.join(), Some(Reply::value(nr as i64)));
+            assert!(!is_known(&listener, notif.id));
+        }
+        assert!(matches!(listener.receive(true), Err(EAGAIN)));
+        Ok(())
+    }
+
+    #[test]
+    fn any_of_many_is_found_and_leaves() -> Result {
+        const NUMBER: usize = 50;
+        // It has no factor in common with the number, and thus visits all.
+        const STRIDE: usize = 19;
+
+        let listener = Listener::new()?;
+        let targets = Target::start_many(&listener, NUMBER as i32)?;
+        let mut ids = KVec::new();
+
+        for _ in 0..NUMBER {
+            ids.push(Some(listener.receive(true)?.0.id), GFP_KERNEL)?;
+        }
+        for turn in 0..NUMBER {
+            let nr = turn * STRIDE % NUMBER;
+            let Some(id) = ids[nr].take() else {
+                return Err(EINVAL);
+            };
+
+            reply(&listener, id, Reply::value(nr as i64))?;
+            assert_eq!(targets[nr].join(), Some(Reply::value(nr as i64)));
+            assert!(!is_known(&listener, id));
+            assert!(ids.iter().flatten().all(|&id| is_known(&listener, id)));
+        }
+        assert!(events(&listener) == PollEvents::NONE);
+        Ok(())
+    }
+
+    #[test]
+    fn poll_tells_each_state() -> Result {
+        let listener = Listener::new()?;
+        assert!(events(&listener) == PollEvents::NONE);
+
+        let target = Target::start(&listener, 0)?;
+        assert!(events(&listener) == PollEvents::IN);
+
+        let (notif, delivery) = listener.receive(true)?;
+        assert!(events(&listener) == PollEvents::OUT);
+
+        listener.step(
+            listener.lock().as_mut(),
+            notif.id,
+            Event::ReceiveFailed(delivery),
+        )?;
+        assert!(events(&listener) == PollEvents::IN);
+
+        let other = Target::start(&listener, 1)?;
+        assert_eq!(listener.receive(true)?.0.id, notif.id);
+        assert!(events(&listener) == PollEvents::IN | PollEvents::OUT);
+
+        reply(&listener, notif.id, Reply::value(0))?;
+        target.join();
+        assert!(events(&listener) == PollEvents::IN);
+
+        listener.unused();
+        assert!(events(&listener) == PollEvents::IN | PollEvents::HUP);
+
+        reply(&listener, listener.receive(true)?.0.id, Reply::value(0))?;
+        other.join();
+        assert!(events(&listener) == PollEvents::HUP);
+        assert!(matches!(listener.receive(false), Err(ENOENT)));
+        Ok(())
+    }
+
+    #[test]
+    fn a_reply_needs_a_reader() -> Result {
+        let listener = Listener::new()?;
+        let target = Target::start(&listener, 0)?;
+        let id = listener
+            .lock()
+            .as_mut()
+            .project()
+            .notifications
+            .next_id()
+            .wrapping_sub(1);
+
+        assert_eq!(reply(&listener, id, Reply::value(1)), Err(EINPROGRESS));
+        assert_eq!(
+            reply(&listener, id.wrapping_add(1), Reply::value(1)),
+            Err(ENOENT)
+        );
+
+        assert_eq!(listener.receive(true)?.0.id, id);
+        reply(&listener, id, Reply::value(1))?;
+        assert_eq!(target.join(), Some(Reply::value(1)));
+        assert_eq!(reply(&listener, id, Reply::value(2)), Err(ENOENT));
+        Ok(())
+    }
+
+    #[test]
+    fn closing_ends_every_wait() -> Result {
+        let listener = Listener::new()?;
+        let delivered = Target::start(&listener, 0)?;
+        listener.receive(true)?;
+        let queued = Target::start_many(&listener, 40)?;
+
+        listener.close();
+        assert!(!listener.is_open());
+        assert_eq!(delivered.join(), Some(NOBODY));
+        for target in &queued {
+            assert_eq!(target.join(), Some(NOBODY));
+        }
+
+        // Nobody waits for a listener that is closed.
+        assert_eq!(listener.notify(&pin_init::zeroed(), false), NOBODY);
+        assert!(listener.lock().as_mut().project().notifications.is_empty());
+        Ok(())
+    }
+
+    #[test]
+    fn a_reader_sleeps_until_there_is_something() -> Result {
+        let listener = Listener::new()?;
+        let received = Arc::pin_init(Completion::new(), GFP_KERNEL)?;
+
+        let (its_listener, its_received) = (listener.clone(), received.clone());
+        workqueue::system_unbound().try_spawn(GFP_KERNEL, move || {
+            if let Ok((notif, _)) = its_listener.receive(false) {
+                let _ = reply(&its_listener, notif.id, Reply::value(7));
+            }
+            its_received.complete_all();
+        })?;
+
+        let target = Target::start(&listener, 0)?;
+        received.wait_for_completion();
+        assert_eq!(target.join(), Some(Reply::value(7)));
+        Ok(())
+    }
+}

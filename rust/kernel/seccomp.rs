@@ -30,9 +30,7 @@ pub type NotifAddfd = bindings::seccomp_notif_addfd;
 
 // What follows leaves no room for padding.
 static_assert!(size_of::<Data>() == 2 * size_of::<u32>() + 7 * size_of::<u64>());
-static_assert!(
-    size_of::<Notif>() == size_of::<u64>() + 2 * size_of::<u32>() + size_of::<Data>()
-);
+static_assert!(size_of::<Notif>() == size_of::<u64>() + 2 * size_of::<u32>() + size_of::<Data>());
 
 // SAFETY: All fields are integers, and by the assertions above there is no padding.
 unsafe impl AsBytes for Notif {}

@@ -253,10 +253,7 @@ impl<T: AnonInodeFile> Operations<T> {
     /// # Safety
     ///
     /// `file` must be a file that [`new_file`] made for `T`, undergoing release.
-    unsafe extern "C" fn release(
-        _inode: *mut bindings::inode,
-        file: *mut bindings::file,
-    ) -> c_int {
+    unsafe extern "C" fn release(_inode: *mut bindings::inode, file: *mut bindings::file) -> c_int {
         // SAFETY: The private data is what `into_foreign()` returned in `new_file()`. The file is
         // released once, and its other operations are over by then.
         let this = unsafe { T::Ptr::from_foreign((*file).private_data) };

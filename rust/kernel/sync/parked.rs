@@ -313,6 +313,12 @@ impl<T> Table<T> {
         None
     }
 
+    /// The id that the next entry gets.
+    #[inline]
+    pub fn next_id(&self) -> u64 {
+        self.next_id
+    }
+
     /// Whether the queue has any entry.
     #[inline]
     pub fn has_queued(&self) -> bool {
