@@ -39,8 +39,8 @@ enum Turn {
     Leave(Reply),
     /// It installs an fd.
     Install(Install),
-    /// It handles what it was woken for besides signals.
-    Settle,
+    /// It freezes if asked to and, if `task_work`, does that: neither is a signal.
+    Settle { task_work: bool },
     /// It sleeps.
     Sleep(Sleep),
 }
@@ -88,15 +88,23 @@ impl Listener {
             |held, id| {
                 self.announce(held.data(), id);
 
+                // What looks like a signal is settled first, each time that the target wakes.
+                let mut is_settled = false;
                 let reply = loop {
-                    match self.turn(held.data(), id) {
+                    match self.turn(held.data(), id, is_settled) {
                         Turn::Leave(reply) => break reply,
                         Turn::Install(install) => {
                             let installed = held.unlocked(|| install.run());
                             self.installed(held.data(), id, installed);
                         }
-                        Turn::Settle => held.unlocked(|| current!().settle()),
-                        Turn::Sleep(how) => held.sleep(how),
+                        Turn::Settle { task_work } => {
+                            held.unlocked(|| current!().settle(task_work));
+                            is_settled = true;
+                        }
+                        Turn::Sleep(how) => {
+                            held.sleep(how);
+                            is_settled = false;
+                        }
                     }
                 };
 
@@ -108,7 +116,7 @@ impl Listener {
 
     /// Decides what the target of the notification `id` does next. It is the current task.
     #[inline]
-    fn turn(&self, mut state: Pin<&mut State>, id: u64) -> Turn {
+    fn turn(&self, mut state: Pin<&mut State>, id: u64, is_settled: bool) -> Turn {
         let report = state.fd_signalled;
         let mut this = state.as_mut().project();
         let Some(mut entry) = this.notifications.as_mut().get(id) else {
@@ -132,11 +140,15 @@ impl Listener {
 
         let current = current!();
         if current.signal_pending() {
-            let waits_killable = notification.state.waits_killable();
             let fatal = current.fatal_signal_pending();
 
-            if !fatal && !waits_killable && current.is_unsettled(report) {
-                return Turn::Settle;
+            // Once it is marked, the target waits killable: nothing else matters then.
+            if !fatal && !notification.state.signalled() {
+                let is_signal = is_settled && (!report || current.task_sigpending());
+
+                if !is_signal {
+                    return Turn::Settle { task_work: report };
+                }
             }
             if self.step(state.as_mut(), id, Event::Signal { fatal, report }) == Ok(true) {
                 return Turn::Leave(Reply::error(ERESTARTSYS.to_errno()));

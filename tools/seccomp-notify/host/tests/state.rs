@@ -146,7 +146,9 @@ fn expected(
         ),
         Event::Reply(_) | Event::AddFd | Event::AddFdReply => return Err(NotDelivered),
         Event::FdInstalled(_) => match state {
-            Replying | ReplyingSignalled | ReplyingRequeued => (moves_and_wakes(Queue::Leave), Replied),
+            Replying | ReplyingSignalled | ReplyingRequeued => {
+                (moves_and_wakes(Queue::Leave), Replied)
+            }
             other => (NOTHING, other),
         },
         Event::FdFailed => match state {
@@ -250,7 +252,10 @@ fn a_late_failure_does_not_take_another_reader_s_notification_away() {
     let before = notification.deliveries();
 
     // The first of the two deliveries failed; the second is good.
-    assert_eq!(notification.step(Event::ReceiveFailed(before - 1)), Ok(NOTHING));
+    assert_eq!(
+        notification.step(Event::ReceiveFailed(before - 1)),
+        Ok(NOTHING)
+    );
     assert!(notification.awaits_reply());
 
     // Now nobody else has it: if the second fails as well, it is as if it had never been taken.
