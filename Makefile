@@ -1,0 +1,30 @@
+# SPDX-License-Identifier: GPL-2.0
+#
+# Entry points.  Each calls one script of tools/seccomp-notify, which brings
+# what it needs.  Variables: IMPL=rust|c, DEBUG=1, KDIR=, BUILD=, V=1.
+
+TOOLS := tools/seccomp-notify
+export IMPL DEBUG KDIR BUILD V FORCE CMD RWDIR
+
+.PHONY: help
+help:
+	@echo 'make run          build, boot and show a supervisor at work'
+	@echo 'make shell        the same kernel, and a shell in it'
+	@echo 'make test         everything there is to prove; DEBUG=1 adds KASAN and lockdep'
+	@echo 'make kernel       build only; IMPL=rust (default) or IMPL=c'
+	@echo "make exec CMD='…' run a command of yours in the guest; RWDIR= is writable there"
+	@echo 'make menuconfig   change the configuration before building'
+	@echo 'make check        style: checkpatch, rustfmt, clippy, SPDX'
+	@echo 'make series       the mailable patches, in build/series'
+	@echo 'make apply        lay the sources into build/linux'
+	@echo 'make refresh      bring edits in build/linux back as hunks and files'
+	@echo 'make clean        remove all that was built and fetched'
+	@echo 'Variables: KDIR= an unpacked Linux 7.3, BUILD= where to build, V=1 full output'
+
+.PHONY: run shell test kernel exec menuconfig check series apply refresh clean
+run shell test exec check series apply refresh clean:
+	@$(TOOLS)/$@.sh
+kernel:
+	@$(TOOLS)/kernel.sh
+menuconfig:
+	@$(TOOLS)/kernel.sh '' menuconfig

@@ -1,0 +1,118 @@
+# SPDX-License-Identifier: GPL-2.0
+# shellcheck shell=bash
+#
+# What the scripts of this directory share: where things lie, how they speak,
+# the lock that keeps builds and guests apart.  Sourced, never run.
+
+TOP=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd -P)
+TOOLS=$TOP/tools/seccomp-notify
+BUILD=${BUILD:-$TOP/build}
+mkdir -p "$BUILD"
+BUILD=$(cd "$BUILD" && pwd -P)
+
+BASE=$BUILD/base		# the base tree as it came, never changed
+LINUX=$BUILD/linux		# the base tree with this project's sources
+LOG=$BUILD/log
+IMPL=${IMPL:-rust}
+KDIR=${KDIR:-}
+DEBUG=${DEBUG:-}
+V=${V:-}
+
+BASE_VERSION=7.3		# the kernel this patch set is for
+LLVM_VERSION=22
+BINDGEN_VERSION=0.72.1
+VIRTME_VERSION=1.42
+export BASE LINUX BASE_VERSION BINDGEN_VERSION VIRTME_VERSION KDIR DEBUG V IMPL
+
+# Tools this project built come first, then the system's: a toolchain in
+# someone's home directory is not the one the kernel was tried with.
+PATH=$BUILD/tools/cargo/bin:/usr/local/sbin:/usr/sbin:/usr/bin:/sbin:/bin:$PATH
+export PATH
+export LC_ALL=C.UTF-8
+
+mkdir -p "$LOG"
+# Marks a directory that "make clean" may delete.
+[[ -e $BUILD/.seccomp-notify ]] || : > "$BUILD/.seccomp-notify"
+
+say() { printf '%s\n' "$*" >&2; }
+warn() { printf 'warning: %s\n' "$*" >&2; }
+
+# die <what happened> [<what to do>]...
+die() {
+	printf 'error: %s\n' "$1" >&2
+	shift
+	while (($#)); do
+		printf '       %s\n' "$1" >&2
+		shift
+	done
+	exit 1
+}
+
+have() { command -v "$1" > /dev/null 2>&1; }
+
+clock() { printf '%d:%02d' $(($1 / 60)) $(($1 % 60)); }
+
+# One guest or one build at a time: a guest beside a build fails its timing
+# tests.  Held until the script that took it ends; scripts it calls share it.
+take_lock() {
+	[[ -z ${SECCOMP_NOTIFY_LOCKED:-} ]] || return 0
+	exec {LOCK_FD}> "$BUILD/.lock"
+	if ! flock -n "$LOCK_FD"; then
+		say "waiting for another build or guest in $BUILD to end"
+		flock "$LOCK_FD"
+	fi
+	export SECCOMP_NOTIFY_LOCKED=1
+}
+
+# The flavours of kernel: one output directory each, one list of fragments.
+flavour_of() {
+	case ${1:-$IMPL} in
+	rust | c) ;;
+	*) die "IMPL=${1:-$IMPL} is not an implementation" "use IMPL=rust or IMPL=c" ;;
+	esac
+	printf '%s%s\n' "${DEBUG:+debug-}" "${1:-$IMPL}"
+}
+
+flavour_fragments() {
+	local config=$TOOLS/config f
+	local -a list=("$config/lean.config")
+
+	[[ $1 != *kunit ]] || list=("$config/kunit.config")
+	case $1 in
+	rust | kunit) list+=("$config/rust.config") ;;
+	c) list+=("$config/c.config") ;;
+	clippy) list+=("$config/rust.config" "$config/clippy.config") ;;
+	debug-rust | debug-kunit) list+=("$config/debug.config" "$config/rust.config") ;;
+	debug-c) list+=("$config/debug.config" "$config/c.config") ;;
+	*) die "no kernel is called $1" "there are: rust c kunit debug-rust debug-c debug-kunit" ;;
+	esac
+	# What "make menuconfig" changed, in every flavour that is booted to be used.
+	[[ $1 == *kunit || ! -e $BUILD/local.config ]] || list+=("$BUILD/local.config")
+	for f in "${list[@]}"; do
+		printf '%s\n' "$f"
+	done
+}
+
+image_of() { printf '%s/%s/arch/x86/boot/bzImage\n' "$BUILD" "$1"; }
+
+# make(1) in the kernel tree, as every build here calls it.
+kernel_make() {
+	local flavour=$1
+	shift
+	KBUILD_BUILD_TIMESTAMP='2026-01-01' KBUILD_BUILD_USER=seccomp-notify \
+	KBUILD_BUILD_HOST=build KBUILD_BUILD_VERSION=1 \
+		make -C "$LINUX" O="$BUILD/$flavour" ARCH=x86_64 LLVM="-$LLVM_VERSION" \
+		RUSTC=/usr/bin/rustc RUSTDOC=/usr/bin/rustdoc RUSTFMT=/usr/bin/rustfmt \
+		CLIPPY_DRIVER=/usr/bin/clippy-driver "$@"
+}
+
+# What cargo downloads stays under build/; where it downloads from is the
+# user's setting.
+cargo_home() {
+	local user=${CARGO_HOME:-$HOME/.cargo} name
+	export CARGO_HOME=$BUILD/tools/cargo-home
+	mkdir -p "$CARGO_HOME"
+	for name in config.toml credentials.toml; do
+		[[ ! -e $user/$name || $user -ef $CARGO_HOME ]] || ln -sf "$user/$name" "$CARGO_HOME/$name"
+	done
+}

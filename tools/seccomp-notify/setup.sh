@@ -1,0 +1,100 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: GPL-2.0
+#
+# Brings what building, booting and testing need: Debian packages that are
+# missing, bindgen and virtme-ng.  The last two lie under build/.
+#
+# usage: setup.sh [build|guest|test|check|series]...	(build always)
+
+set -euo pipefail
+. "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
+
+packages_build=(bc bison ca-certificates cargo-web "clang-$LLVM_VERSION"
+	flex gcc libc6-dev "libclang-$LLVM_VERSION-dev" libelf-dev libssl-dev
+	"lld-$LLVM_VERSION" "llvm-$LLVM_VERSION" make patch perl python3
+	rsync rust-web-src rustc-web xz-utils)
+packages_guest=(iproute2 kmod procps python3-venv qemu-system-x86 udev)
+packages_test=(binutils gcc-multilib libcap-dev)
+packages_check=(git rust-web-clippy rustfmt-web
+	shellcheck)
+packages_series=(git)
+
+wanted=("${packages_build[@]}")
+guest=
+for group in "$@"; do
+	case $group in
+	build) ;;
+	guest) wanted+=("${packages_guest[@]}"); guest=1 ;;
+	test) wanted+=("${packages_test[@]}") ;;
+	check) wanted+=("${packages_check[@]}") ;;
+	series) wanted+=("${packages_series[@]}") ;;
+	*) die "setup.sh knows no group $group" ;;
+	esac
+done
+
+install_packages() {
+	local package
+	local -a missing=()
+
+	if ! have dpkg-query || ! have apt-get; then
+		say "This is not a Debian system; the tools have to be there already:"
+		say "  clang, lld and llvm $LLVM_VERSION, rustc with its sources, cargo, rustfmt, clippy, QEMU"
+		say "In Debian's names: ${wanted[*]}"
+		return
+	fi
+	for package in "${wanted[@]}"; do
+		[[ $(dpkg-query -W -f '${Status}' "$package" 2> /dev/null) == *' installed' ]] ||
+			missing+=("$package")
+	done
+	((${#missing[@]})) || return 0
+	mapfile -t missing < <(printf '%s\n' "${missing[@]}" | sort -u)
+
+	if ((EUID != 0)); then
+		die "packages are missing, and installing them takes root" \
+			"run: sudo apt-get install ${missing[*]}" \
+			"and then the same command again"
+	fi
+	say "missing packages: ${missing[*]}"
+	say "installing them; the log is $LOG/apt.log"
+	export DEBIAN_FRONTEND=noninteractive
+	if ! { apt-get update && apt-get install -y --no-install-recommends "${missing[@]}"; } \
+		> "$LOG/apt.log" 2>&1; then
+		tail -n 15 "$LOG/apt.log" >&2
+		die "apt-get could not install them" "the whole log is $LOG/apt.log"
+	fi
+}
+
+install_bindgen() {
+	local bindgen=$BUILD/tools/cargo/bin/bindgen
+
+	[[ $("$bindgen" --version 2> /dev/null) != "bindgen $BINDGEN_VERSION" ]] || return 0
+	have cargo || die "there is no cargo to build bindgen with" "install cargo 1.85 or later"
+	say "building bindgen $BINDGEN_VERSION; the log is $LOG/bindgen.log"
+	cargo_home
+	CARGO_TARGET_DIR=$BUILD/tools/bindgen-target RUSTC=/usr/bin/rustc \
+		cargo install --locked "bindgen-cli@$BINDGEN_VERSION" --root "$BUILD/tools/cargo" \
+		> "$LOG/bindgen.log" 2>&1 || {
+		tail -n 15 "$LOG/bindgen.log" >&2
+		die "bindgen did not build" "the whole log is $LOG/bindgen.log"
+	}
+	rm -rf "$BUILD/tools/bindgen-target"
+}
+
+install_virtme() {
+	local venv=$BUILD/venv
+
+	[[ $("$venv/bin/vng" --version 2> /dev/null) != *"$VIRTME_VERSION"* ]] || return 0
+	say "installing virtme-ng $VIRTME_VERSION; the log is $LOG/virtme-ng.log"
+	rm -rf "$venv"
+	{ python3 -m venv "$venv" &&
+		"$venv/bin/pip" install --no-cache-dir "virtme-ng==$VIRTME_VERSION"; } \
+		> "$LOG/virtme-ng.log" 2>&1 || {
+		tail -n 15 "$LOG/virtme-ng.log" >&2
+		die "virtme-ng could not be installed" "the whole log is $LOG/virtme-ng.log"
+	}
+}
+
+take_lock
+install_packages
+install_bindgen
+[[ -z $guest ]] || install_virtme
