@@ -105,8 +105,8 @@ impl Install {
 impl Listener {
     /// Has the target of the notification `id` install `fd`, and waits for it.
     ///
-    /// Returns the number that the fd got there. With `is_reply` that is the answer as well, once it
-    /// is installed.
+    /// Returns the number that the fd got there. With `is_reply` that is the answer as well, once
+    /// it is installed.
     pub(crate) fn add_fd(&self, id: u64, fd: Fd, is_reply: bool) -> Result<u32> {
         let mut state = self.lock();
 

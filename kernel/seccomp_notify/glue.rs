@@ -19,6 +19,7 @@ use kernel::{
         aref::ARef,
         Arc, //
     },
+    task::SyscallEntry,
     types::ForeignOwnable,
     ModuleMetadata,
     ThisModule, //
@@ -67,8 +68,8 @@ pub(crate) unsafe extern "C" fn seccomp_listener_create(
 /// `listener` must come from [`seccomp_listener_create`], and not be put during `'a`.
 #[inline]
 unsafe fn borrow<'a>(listener: *const bindings::seccomp_listener) -> &'a Listener {
-    // SAFETY: The pointer is what `into_foreign()` returned, whose reference outlasts `'a`, and with
-    // it the listener.
+    // SAFETY: The pointer is what `into_foreign()` returned, whose reference outlasts `'a`, and
+    // with it the listener.
     unsafe { &*core::ptr::from_ref(&*Arc::<Listener>::borrow(listener.cast_mut().cast())) }
 }
 
@@ -94,7 +95,8 @@ pub(crate) unsafe extern "C" fn seccomp_listener_is_open(
 /// # Safety
 ///
 /// `listener` must come from [`seccomp_listener_create`], and not be put before this returns. `sd`
-/// must be valid for reading, and `resp` for writing.
+/// must be valid for reading, and `resp` for writing. The current task must be at the entry of the
+/// system call.
 #[export]
 pub(crate) unsafe extern "C" fn seccomp_listener_notify(
     listener: *const bindings::seccomp_listener,
@@ -104,7 +106,9 @@ pub(crate) unsafe extern "C" fn seccomp_listener_notify(
 ) {
     // SAFETY: The caller promises that all three are valid, and nobody else uses `resp`.
     let (listener, sd, resp) = unsafe { (borrow(listener), &*sd, &mut *resp) };
-    let reply = listener.notify(sd, wait_killable_recv);
+    // SAFETY: The caller promises that the system call has not begun.
+    let target = unsafe { SyscallEntry::assume() };
+    let reply = listener.notify(&target, sd, wait_killable_recv);
 
     resp.error = reply.error;
     resp.val = reply.val;
@@ -126,7 +130,7 @@ pub(crate) unsafe extern "C" fn seccomp_listener_unused(
     unsafe { borrow(listener) }.unused();
 }
 
-/// Drops the filter's reference to the listener.
+/// Drops the filter's reference to the listener. It may be called from any context.
 ///
 /// # Safety
 ///

@@ -18,7 +18,8 @@ use crate::{
     state::{
         Event,
         NotDelivered,
-        Queue, //
+        Queue,
+        Reply, //
     },
 };
 use kernel::{
@@ -47,7 +48,8 @@ const CLOSE_BATCH: usize = 32;
 /// A listener.
 #[pin_data]
 pub(crate) struct Listener {
-    // Interrupts are off under it: the last user of a filter can go under the siglock.
+    // Interrupts are off under it, as it is taken under the siglock: when a filter is installed,
+    // and when another goes for that.
     #[pin]
     state: SpinLockIrq<State>,
     pollers: PollCondVarBox,
@@ -249,19 +251,22 @@ impl State {
 
     /// Wakes the reader that has slept longest. Returns whether there was one.
     ///
-    /// It is woken once: if it cannot take what it was woken for, it must wake the next.
+    /// It is woken once: if it cannot take what it was woken for, it must wake the next. One that
+    /// is frozen cannot; it looks again when it is thawed.
     #[inline]
     pub(crate) fn wake_reader(self: Pin<&mut Self>) -> bool {
-        let this = self.project();
+        let mut this = self.project();
 
-        match this.readers.first() {
-            Some(mut reader) => {
-                reader.dequeue();
-                wake(&reader, *this.sync_wake_up);
-                true
+        while let Some(mut reader) = this.readers.as_mut().first() {
+            let is_frozen = reader.task().is_frozen();
+
+            reader.dequeue();
+            wake(&reader, *this.sync_wake_up);
+            if !is_frozen {
+                return true;
             }
-            None => false,
         }
+        false
     }
 
     /// Does away with what hangs on the notification `id`, whose target goes on.
@@ -298,7 +303,7 @@ impl State {
                 *this.awaiting_reply -= 1;
             }
             if notification
-                .step(Event::Close)
+                .step(Event::Close(Reply::error(ENOSYS.to_errno())))
                 .is_ok_and(|effects| effects.wake)
             {
                 entry.wake();

@@ -21,7 +21,8 @@ use kernel::{
     sync::parked::{
         Sleep,
         Table, //
-    }, //
+    },
+    task::SyscallEntry, //
 };
 
 /// What the target parks in the listener.
@@ -71,10 +72,16 @@ impl Notification {
 }
 
 impl Listener {
-    /// Notifies the supervisor of the current task's system call, and waits for the answer.
+    /// Notifies the supervisor of a system call that the current task, `target`, has entered, and
+    /// waits for the answer.
     ///
     /// It sleeps, until there is an answer, the listener is closed, or a signal interrupts.
-    pub(crate) fn notify(&self, data: &seccomp::Data, wait_killable_recv: bool) -> Reply {
+    pub(crate) fn notify(
+        &self,
+        target: &SyscallEntry,
+        data: &seccomp::Data,
+        wait_killable_recv: bool,
+    ) -> Reply {
         let state = self.lock();
         if !state.is_open() {
             return Reply::error(ENOSYS.to_errno());
@@ -98,7 +105,7 @@ impl Listener {
                             self.installed(held.data(), id, installed);
                         }
                         Turn::Settle { task_work } => {
-                            held.unlocked(|| current!().settle(task_work));
+                            held.unlocked(|| target.settle(task_work));
                             is_settled = true;
                         }
                         Turn::Sleep(how) => {
@@ -155,12 +162,14 @@ impl Listener {
             }
         }
 
-        let waits_killable = state
+        // Whoever waits killable for the filter's sake sleeps so only while there is a signal to
+        // ignore: the next may have to be reported.
+        let ignores_signals = state
             .project()
             .notifications
             .get(id)
-            .is_some_and(|mut entry| entry.value().state.waits_killable());
-        Turn::Sleep(if waits_killable {
+            .is_some_and(|mut entry| entry.value().state.signalled() || current.signal_pending());
+        Turn::Sleep(if ignores_signals {
             Sleep::Killable
         } else {
             Sleep::Interruptible

@@ -51,10 +51,21 @@ pub(crate) enum Phase {
     Requeued,
     /// The target is installing an fd whose number will be the answer.
     Replying {
-        /// Without an answer it is requeued, not delivered.
-        requeued: bool,
+        /// What becomes of it otherwise.
+        otherwise: Otherwise,
     },
     /// The target may go, with this answer.
+    Replied(Reply),
+}
+
+/// Where a notification goes if the fd is not installed whose number was to be the answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Otherwise {
+    /// It is delivered, as before.
+    Delivered,
+    /// It is in the queue, as before, or because a signal came since.
+    Requeued,
+    /// The listener was closed since: this is the answer.
     Replied(Reply),
 }
 
@@ -75,8 +86,8 @@ pub(crate) enum Event {
     FdInstalled(u32),
     /// That fd was not installed: it failed, or the supervisor thought better of it.
     FdFailed,
-    /// The listener is closed.
-    Close,
+    /// The listener is closed, and this is the answer.
+    Close(Reply),
     /// The waiting target finds a signal pending.
     Signal {
         /// The signal will kill it.
@@ -239,7 +250,10 @@ impl Notification {
             (Delivered { .. } | Requeued, Event::AddFd) => Ok(Effects::WAKE),
             (Delivered { .. } | Requeued, Event::AddFdReply) => {
                 self.phase = Replying {
-                    requeued: self.phase == Requeued,
+                    otherwise: match self.phase {
+                        Requeued => Otherwise::Requeued,
+                        _ => Otherwise::Delivered,
+                    },
                 };
                 Ok(Effects {
                     queue: Queue::Leave,
@@ -250,23 +264,38 @@ impl Notification {
             (_, Event::Reply(_) | Event::AddFd | Event::AddFdReply) => Err(NotDelivered),
 
             (Replying { .. }, Event::FdInstalled(fd)) => Ok(self.answer(Reply::value(fd.into()))),
-            (Replying { requeued }, Event::FdFailed) => {
-                if requeued {
-                    self.phase = Requeued;
-                    Ok(Effects::queue(Queue::First))
-                } else {
+            (Replying { otherwise }, Event::FdFailed) => match otherwise {
+                Otherwise::Delivered => {
                     self.phase = Delivered { again: false };
                     Ok(Effects::NONE)
                 }
-            }
+                Otherwise::Requeued => {
+                    self.phase = Requeued;
+                    Ok(Effects::queue(Queue::First))
+                }
+                Otherwise::Replied(reply) => Ok(self.answer(reply)),
+            },
             (_, Event::FdInstalled(_) | Event::FdFailed) => Ok(Effects::NONE),
 
-            (Replied(_), Event::Close) => Ok(Effects::NONE),
-            (_, Event::Close) => Ok(self.answer(Reply::error(-ENOSYS))),
+            (Replied(_), Event::Close(_)) => Ok(Effects::NONE),
+            // The supervisor was killed after it asked for this.
+            (Replying { .. }, Event::Close(reply)) => {
+                self.phase = Replying {
+                    otherwise: Otherwise::Replied(reply),
+                };
+                Ok(Effects::NONE)
+            }
+            (_, Event::Close(reply)) => Ok(self.answer(reply)),
 
             // The answer is there: the signal comes too late to matter.
             (Replied(_), Event::Signal { .. }) => Ok(Effects::NONE),
             (_, Event::Signal { fatal: true, .. }) => Ok(Effects::ABORT),
+            (
+                Replying {
+                    otherwise: Otherwise::Replied(_),
+                },
+                Event::Signal { .. },
+            ) => Ok(Effects::NONE),
             (_, Event::Signal { .. }) if self.signalled => Ok(Effects::NONE),
             (_, Event::Signal { report: true, .. }) => Ok(self.signal()),
             (_, Event::Signal { .. }) if self.waits_killable() => Ok(Effects::NONE),
@@ -296,14 +325,15 @@ impl Notification {
                 self.phase = Phase::Requeued;
                 Effects::queue(Queue::Last)
             }
-            Phase::Replying { .. } => {
-                self.phase = Phase::Replying { requeued: true };
+            Phase::Replying {
+                otherwise: Otherwise::Delivered,
+            } => {
+                self.phase = Phase::Replying {
+                    otherwise: Otherwise::Requeued,
+                };
                 Effects::NONE
             }
             _ => Effects::NONE,
         }
     }
 }
-
-/// Function not implemented: what a target gets when nobody is there to answer.
-const ENOSYS: i32 = 38;

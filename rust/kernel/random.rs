@@ -6,7 +6,7 @@
 
 use crate::bindings;
 
-/// Returns a random number that nobody can guess.
+/// Returns a random number, as good as the kernel's generator is at the time.
 ///
 /// It may be called from any context.
 #[doc(alias = "get_random_u64")]

@@ -9,15 +9,15 @@
 //! In C, on an fd `dev` of the device:
 //!
 //! ```c
-//! #define NEW	_IO('|', 0xc0)
-//! #define PUT	_IOW('|', 0xc1, __u64)
-//! #define TAKE	_IOWR('|', 0xc2, __u64)
+//! #define NEW  _IO('|', 0xc0)
+//! #define PUT  _IOW('|', 0xc1, __u64)
+//! #define TAKE _IOWR('|', 0xc2, __u64)
 //!
 //! int box = ioctl(dev, NEW);
 //! __u64 number = 21, zero = 0;
 //!
-//! ioctl(box, PUT, &number);	/* waits; returns how many were taken before */
-//! ioctl(box, TAKE, &zero);	/* in another thread; or fails with EAGAIN */
+//! ioctl(box, PUT, &number); /* waits; returns how many were taken before */
+//! ioctl(box, TAKE, &zero);   /* in another thread; or fails with EAGAIN */
 //! ```
 
 use kernel::{

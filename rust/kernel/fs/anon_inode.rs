@@ -49,7 +49,12 @@
 //!
 //!     const NAME: &'static CStr = c"counter";
 //!
-//!     fn ioctl(this: ArcBorrow<'_, Self>, _file: &IoctlFile, _cmd: u32, _arg: usize) -> Result<isize> {
+//!     fn ioctl(
+//!         this: ArcBorrow<'_, Self>,
+//!         _file: &IoctlFile,
+//!         _cmd: u32,
+//!         _arg: usize,
+//!     ) -> Result<isize> {
 //!         Ok(this.0.fetch_add(1, Relaxed) as isize)
 //!     }
 //! }
@@ -81,7 +86,10 @@ use crate::{
             PollTable, //
         },
     },
-    types::ForeignOwnable, //
+    types::{
+        ForeignOwnable,
+        NotThreadSafe, //
+    }, //
 };
 use core::{
     marker::PhantomData,
@@ -91,9 +99,9 @@ use core::{
 
 /// What a file on an anonymous inode does.
 #[vtable]
-pub trait AnonInodeFile: Sized {
+pub trait AnonInodeFile: Sized + 'static {
     /// The pointer that a file holds, its private data.
-    type Ptr: ForeignOwnable + Send + Sync;
+    type Ptr: ForeignOwnable + Send + Sync + 'static;
 
     /// The name of this class of files, as `/proc/PID/fd` shows it.
     const NAME: &'static CStr;
@@ -184,16 +192,17 @@ pub fn new_file<T: AnonInodeFile>(this: T::Ptr, flags: u32) -> Result<ARef<File>
 /// It exists only while the current thread is in the ioctl handler of a file, and no use of a file
 /// position ([`File`] tells of `fdget_pos()`) is active in that thread.
 #[repr(transparent)]
-pub struct IoctlFile(File);
+pub struct IoctlFile(File, NotThreadSafe);
 
 impl IoctlFile {
     /// # Safety
     ///
     /// `file` must be valid for `'a`, during which the current thread must be in its ioctl handler.
     unsafe fn from_raw<'a>(file: *mut bindings::file) -> &'a Self {
-        // INVARIANT: An ioctl does not use the file position, and the system call has no other part.
-        // SAFETY: The file is valid by the safety requirements, and `Self` has the layout of `File`,
-        // which has that of `struct file`.
+        // INVARIANT: An ioctl does not use the file position, and the system call has no other
+        // part.
+        // SAFETY: The file is valid by the safety requirements, and `Self` has the layout of
+        // `File`, which has that of `struct file`.
         unsafe { &*file.cast() }
     }
 

@@ -37,7 +37,7 @@
 //!     }
 //! }
 //!
-//! stack_pin_init!(let lock = new_spinlock_irq!(pin_init!(Inner { callers: Table::new(0) })));
+//! stack_pin_init!(let lock = new_spinlock_irq!(pin_init!(Inner { callers <- Table::new(0) })));
 //! let lock: Pin<&mut SpinLockIrq<Inner>> = lock;
 //!
 //! let doubled = Table::park(lock.lock(), |inner| inner.project().callers, 21, |held, id| {
@@ -79,7 +79,7 @@ const FANOUT: usize = 1 << DIGIT_BITS;
 
 /// How a task sleeps in [`Held::sleep`].
 ///
-/// Either way it can be frozen, for suspend or by a cgroup, without being woken.
+/// Either way it can be frozen, for suspend or by a cgroup v1, without being woken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Sleep {
     /// Any signal ends the sleep.
@@ -125,8 +125,9 @@ impl<U: ?Sized, B: Backend> Held<'_, U, B> {
     /// It must be called from a context that may sleep.
     #[inline]
     pub fn sleep(&mut self, how: Sleep) {
-        // SAFETY: A task may set its own state to any sleeping state; `schedule()` below puts it
-        // back to running before anything else can notice.
+        // SAFETY: A task may set its own state to any sleeping state. Until `schedule()` below
+        // takes notice, it may be preempted, which does not, and does nothing that sleeps:
+        // releasing the lock does not.
         unsafe { bindings::set_current_state(how.state()) };
 
         self.guard.do_unlocked(|| {
@@ -169,13 +170,14 @@ pub struct Table<T> {
     tail: *mut Node<T>,
     next_id: u64,
     // Moved out of the data that the lock protects, a table would give access to its nodes without
-    // the lock.
+    // the lock. It also lets nodes have a pointer to the table that outlives exclusive references,
+    // which do not claim that there is none for a type that is not `Unpin`.
     #[pin]
     _pin: PhantomPinned,
 }
 
 // SAFETY: A table gives access to values and tasks of other threads under exclusive access to
-// itself. That is sound from any thread for values that are `Send`, and for tasks, which are `Sync`.
+// itself. That is sound from any thread for values that are `Send`, and tasks, which are `Sync`.
 unsafe impl<T: Send> Send for Table<T> {}
 
 /// An entry as it lies on the stack of the task that parked it.
@@ -242,19 +244,29 @@ impl<T> Table<T> {
         // Once linked, the node is only accessed through this pointer.
         let node = &raw mut node;
 
+        let data = held.data();
+        let end_of_data = size_of_val(&*data);
+        let start_of_data = ptr::from_ref(&*data).cast::<u8>().addr();
         // SAFETY: Nothing is moved out of the table.
-        let table = unsafe { Pin::into_inner_unchecked(table(held.data())) };
+        let table = unsafe { Pin::into_inner_unchecked(table(data)) };
+        let start = ptr::from_ref(&*table).addr().wrapping_sub(start_of_data);
+
+        // A table that the data merely points to could be taken away and used without the lock.
+        assert!(
+            start <= end_of_data && end_of_data - start >= size_of::<Self>(),
+            "a table must be part of what its lock protects"
+        );
+
         // SAFETY: `node` was just created. It stays where it is until it is unlinked below.
-        // INVARIANT: `table` is reached from the data of the lock by a function that knows nothing
-        // of the lifetimes within, so it is part of that data (or leaked, and used by nobody else):
-        // an exclusive reference to it implies that the lock is held.
+        // INVARIANT: The table lies within the data of the lock, where it is pinned: an exclusive
+        // reference to it implies that the lock is held.
         let id = unsafe { table.insert(node) };
 
         let ret = stay(&mut held, id);
 
         // SAFETY: The lock is held: `stay` cannot have exchanged or dropped `held`, since its type
-        // names a lifetime of which `stay` knows nothing. Under it no reference to the table is
-        // alive, and `table` is null if it was dropped.
+        // names a lifetime of which `stay` knows nothing. With it we have the only access to the
+        // data, in which the table still is, unless it was dropped: then `table` is null.
         unsafe {
             if !(*node).table.is_null() {
                 (*(*node).table).unlink(node);
@@ -650,9 +662,8 @@ impl<T> Entry<'_, T> {
     #[inline]
     fn table(&mut self) -> (&mut Table<T>, *mut Node<T>) {
         // SAFETY: The callers move nothing out of the table.
-        (
-            unsafe { self.table.as_mut().get_unchecked_mut() },
-            self.node,
-        )
+        let table = unsafe { self.table.as_mut().get_unchecked_mut() };
+
+        (table, self.node)
     }
 }

@@ -11,7 +11,7 @@ mod state;
 use proptest::prelude::*;
 use state::{Effects, Event, NotDelivered, Notification, Queue, Reply};
 
-const ENOSYS: i32 = -38;
+const CLOSED: Reply = Reply::error(-38);
 const ANSWER: Reply = Reply {
     error: -13,
     val: 0,
@@ -30,10 +30,11 @@ enum In {
     Replying,
     ReplyingSignalled,
     ReplyingRequeued,
+    ReplyingClosed,
     Replied,
 }
 
-const STATES: [In; 10] = [
+const STATES: [In; 11] = [
     In::Queued,
     In::QueuedSignalled,
     In::Delivered,
@@ -43,6 +44,7 @@ const STATES: [In; 10] = [
     In::Replying,
     In::ReplyingSignalled,
     In::ReplyingRequeued,
+    In::ReplyingClosed,
     In::Replied,
 ];
 
@@ -76,6 +78,7 @@ fn made(state: In, wait_killable_recv: bool) -> Notification {
         In::Replying => &[Event::Receive, Event::AddFdReply],
         In::ReplyingSignalled => &[REPORTED, Event::Receive, Event::AddFdReply],
         In::ReplyingRequeued => &[Event::Receive, REPORTED, Event::AddFdReply],
+        In::ReplyingClosed => &[Event::Receive, Event::AddFdReply, Event::Close(CLOSED)],
         In::Replied => &[Event::Receive, Event::Reply(ANSWER)],
     };
 
@@ -155,17 +158,21 @@ fn expected(
             Replying => (NOTHING, Delivered),
             ReplyingSignalled => (NOTHING, DeliveredSignalled),
             ReplyingRequeued => (moves(Queue::First), Requeued),
+            ReplyingClosed => (moves_and_wakes(Queue::Leave), Replied),
             other => (NOTHING, other),
         },
-        Event::Close => match state {
+        Event::Close(_) => match state {
             Replied => (NOTHING, Replied),
+            Replying | ReplyingSignalled | ReplyingRequeued | ReplyingClosed => {
+                (NOTHING, ReplyingClosed)
+            }
             _ => (moves_and_wakes(Queue::Leave), Replied),
         },
         Event::Signal { fatal, report } => match state {
             Replied => (NOTHING, Replied),
             _ if fatal => (ABORTS, state),
             QueuedSignalled | DeliveredSignalled | Requeued | DeliveredAgain
-            | ReplyingSignalled | ReplyingRequeued => (NOTHING, state),
+            | ReplyingSignalled | ReplyingRequeued | ReplyingClosed => (NOTHING, state),
             Queued if report => (NOTHING, QueuedSignalled),
             Delivered if report => (moves(Queue::Last), Requeued),
             Replying if report => (NOTHING, ReplyingRequeued),
@@ -197,7 +204,7 @@ fn every_event_in_every_state() {
                 Event::AddFdReply,
                 Event::FdInstalled(7),
                 Event::FdFailed,
-                Event::Close,
+                Event::Close(CLOSED),
                 REPORTED,
                 UNREPORTED,
                 FATAL,
@@ -236,8 +243,16 @@ fn every_event_in_every_state() {
 #[test]
 fn answers_are_what_was_given() {
     let mut closed = made(In::Delivered, false);
-    closed.step(Event::Close).unwrap();
-    assert_eq!(closed.reply(), Some(Reply::error(ENOSYS)));
+    closed.step(Event::Close(CLOSED)).unwrap();
+    assert_eq!(closed.reply(), Some(CLOSED));
+
+    let mut closed = made(In::ReplyingClosed, false);
+    closed.step(Event::FdFailed).unwrap();
+    assert_eq!(closed.reply(), Some(CLOSED));
+
+    let mut closed = made(In::ReplyingClosed, false);
+    closed.step(Event::FdInstalled(7)).unwrap();
+    assert_eq!(closed.reply(), Some(Reply::value(7)));
 
     let mut installed = made(In::Replying, false);
     installed.step(Event::FdInstalled(7)).unwrap();
@@ -274,7 +289,7 @@ fn events() -> impl Strategy<Value = Event> {
         2 => Just(Event::AddFdReply),
         1 => (0..9u32).prop_map(Event::FdInstalled),
         2 => Just(Event::FdFailed),
-        1 => Just(Event::Close),
+        1 => Just(Event::Close(CLOSED)),
         3 => (prop::bool::weighted(0.1), any::<bool>())
             .prop_map(|(fatal, report)| Event::Signal { fatal, report }),
     ]
