@@ -149,7 +149,7 @@ fn expected(
         ),
         Event::Reply(_) | Event::AddFd | Event::AddFdReply => return Err(NotDelivered),
         Event::FdInstalled(_) => match state {
-            Replying | ReplyingSignalled | ReplyingRequeued => {
+            Replying | ReplyingSignalled | ReplyingRequeued | ReplyingClosed => {
                 (moves_and_wakes(Queue::Leave), Replied)
             }
             other => (NOTHING, other),
@@ -218,7 +218,11 @@ fn every_event_in_every_state() {
                 match expected(state, event, wait_killable_recv) {
                     Ok((effects, after)) => {
                         assert_eq!(got, Ok(effects), "{what}");
-                        if after == state {
+                        if after == In::ReplyingClosed {
+                            // Signalled or not: nobody will be told any more.
+                            let pending = notification.reply().is_none();
+                            assert!(pending && !notification.awaits_reply(), "{what}");
+                        } else if after == state {
                             assert_eq!(notification, before, "{what}");
                         } else {
                             let after = made(after, wait_killable_recv);
