@@ -14,7 +14,7 @@ fi
 printf '\nLinux %s, user notification in %s\n\n' "$(uname -r)" "$implementation"
 
 mkdir -p /dev/shm/demo
-cp "$programs/demo" "$programs/user-trap" /dev/shm/demo/
+cp "$programs"/{demo,user-trap,user-trap-signaled} /dev/shm/demo/
 cd /dev/shm/demo
 ./demo
 
@@ -24,5 +24,9 @@ status=0
 ./user-trap 2>&1 || status=$?
 printf '\nuser-trap ended with status %d\n' "$status"
 ((status == 0))
+
+printf '\nsamples/seccomp/user-trap-signaled (slow work, dropped when its target is\n'
+printf 'signalled; without SECCOMP_USER_NOTIF_FD_SIGNALED nobody would know):\n\n'
+./user-trap-signaled
 
 printf '\nwarnings in the kernel log: %d\n' "$(dmesg | grep -cE 'WARNING:|BUG:|Oops' || true)"

@@ -11,11 +11,11 @@ take_lock
 flavour=$(flavour_of)
 "$TOOLS/kernel.sh" "$flavour"
 
-# The demo, and the base's own sample as it is, against this kernel's headers.
+# The demo, the base's own sample as it is, and ours, against this kernel's headers.
 mkdir -p "$BUILD/run"
 kernel_make "$flavour" headers > "$LOG/headers.log" 2>&1 ||
 	die "the kernel's headers could not be made" "the log is $LOG/headers.log"
-for source in "$TOOLS/demo.c" "$LINUX/samples/seccomp/user-trap.c"; do
+for source in "$TOOLS/demo.c" "$LINUX"/samples/seccomp/user-trap{,-signaled}.c; do
 	"clang-$LLVM_VERSION" -O2 -Wall -isystem "$BUILD/$flavour/usr/include" \
 		-o "$BUILD/run/$(basename "$source" .c)" "$source"
 done

@@ -114,6 +114,7 @@ static const struct {
 	{ "signaled_failed_copy_of_queued", NO_SIGNALED },
 	{ "signaled_failed_copy_of_requeued", NO_SIGNALED },
 	{ "signaled_with_wait_killable_recv", NO_SIGNALED },
+	{ "signaled_with_wait_killable_recv_after_addfd", NO_SIGNALED },
 	{ "signaled_cleared_later_stays_killable", NO_SIGNALED },
 	{ "signaled_flags_at_the_moment_of_the_signal", NO_SIGNALED },
 	{ "signaled_wakes_a_sleeping_reader", NO_SIGNALED },
@@ -3664,6 +3665,27 @@ NOTIFY_TEST(signaled_with_wait_killable_recv)
 	EXPECT_EQ(0, reply_value(id + 1, 2));
 	expect_handled(_metadata, a, 1, 0);
 	expect_handled(_metadata, b, 2, 0);
+}
+
+/* The target has been awake in between, and gone to sleep once more. */
+NOTIFY_TEST(signaled_with_wait_killable_recv_after_addfd)
+{
+	struct target *t;
+	int src, fd;
+	__u64 id;
+
+	if (!setup_signaled(_metadata, SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV))
+		return;
+	src = open_null(_metadata);
+	t = spawn_queued(_metadata, call_with_handler, 1);
+	id = expect_recv(_metadata, t, 0);
+	fd = addfd(id, src, 0, 0, 0);
+	ASSERT_LE(0, fd);
+	ASSERT_EQ(0, kill(t->tid, SIGUSR1));
+	ASSERT_TRUE(WAIT_FOR(poll_now() == (POLL_QUEUED | POLL_DELIVERED)));
+	EXPECT_EQ(id, expect_recv(_metadata, t, SIGNALED));
+	EXPECT_EQ(0, reply_value(id, 1));
+	expect_handled(_metadata, t, 1, 0);
 }
 
 NOTIFY_TEST(signaled_cleared_later_stays_killable)
