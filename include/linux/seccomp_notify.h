@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * What the Rust implementation of seccomp's user notification gives to C, see
- * kernel/seccomp_notify/.
+ * What the Rust implementation of seccomp's user notification gives to C. Each
+ * function is described where it is, in kernel/seccomp_notify/glue.rs.
  */
 #ifndef _LINUX_SECCOMP_NOTIFY_H
 #define _LINUX_SECCOMP_NOTIFY_H

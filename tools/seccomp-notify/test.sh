@@ -8,6 +8,8 @@
 # DEBUG=1 builds the kernels with KASAN, lockdep and their like, and runs the
 # suites that need a guest on those.
 #
+# REPEAT=N runs those suites N times.
+#
 # usage: test.sh [suite]...	(all; or some of: host check build object kunit
 #				seccomp_bpf seccomp_notify)
 
@@ -39,7 +41,7 @@ record() {
 	passed=$((passed + $3))
 	failed=$((failed + $4))
 	skipped=$((skipped + $5))
-	printf '%-16s %-5s %4d passed %4d failed %4d skipped %6ds\n' \
+	printf '%-16s %-6s %4d passed %4d failed %4d skipped %6ds\n' \
 		"$1" "$2" "$3" "$4" "$5" $((SECONDS - $6))
 }
 
@@ -181,9 +183,10 @@ build_selftests() {
 	return 1
 }
 
+# run_selftest <program> <implementation> <CPUs>
 run_selftest() {
-	local program=$1 impl=$2 flavour=$prefix$2 started=$SECONDS status=0
-	local name=$RESULTS/$1-$2
+	local program=$1 impl=$2/$3 flavour=$prefix$2 cpus=$3 started=$SECONDS status=0
+	local name=$RESULTS/$1-$2-smp$3
 
 	[[ -e $(image_of "$flavour") ]] || { missing "$program" "$impl"; return; }
 	# 100,000 round trips in 30 seconds are too much for a kernel that checks itself.
@@ -191,7 +194,7 @@ run_selftest() {
 		program="seccomp_bpf -T user_notification_wait_killable_after_reply"
 	fi
 	rm -f "$name.ktap" "$name.dmesg"
-	"$TOOLS/vm.sh" --flavour "$flavour" --timeout $((600 * slow)) --console "$name.dmesg" \
+	"$TOOLS/vm.sh" --flavour "$flavour" --cpus "$cpus" --timeout $((600 * slow)) --console "$name.dmesg" \
 		exec "$(printf '%q ' bash "$TOOLS/selftest-guest.sh" "$BUILD/kselftest/seccomp") $program" \
 		< /dev/null > "$name.ktap" 2> "$name.stderr" || status=$?
 	[[ -s $name.stderr ]] || rm -f "$name.stderr"
@@ -208,8 +211,8 @@ run_selftest() {
 compare_totals() {
 	local started=$SECONDS rust c
 
-	rust=$(grep '^# Totals:' "$RESULTS/seccomp_bpf-rust.ktap" 2> /dev/null | tail -n 1 || true)
-	c=$(grep '^# Totals:' "$RESULTS/seccomp_bpf-c.ktap" 2> /dev/null | tail -n 1 || true)
+	rust=$(grep '^# Totals:' "$RESULTS/seccomp_bpf-rust-smp2.ktap" 2> /dev/null | tail -n 1 || true)
+	c=$(grep '^# Totals:' "$RESULTS/seccomp_bpf-c-smp2.ktap" 2> /dev/null | tail -n 1 || true)
 	if [[ -n $rust && $rust == "$c" ]]; then
 		record same-totals - 1 0 0 "$started"
 	else
@@ -252,8 +255,13 @@ if wants seccomp_bpf || wants seccomp_notify; then
 		for program in seccomp_bpf seccomp_notify; do
 			[[ $program != seccomp_notify || -e $LINUX/$SELFTESTS/$program.c ]] || continue
 			wants "$program" || continue
-			for impl in c rust; do
-				run_selftest "$program" "$impl"
+			for ((round = 0; round < ${REPEAT:-1}; round++)); do
+				run_selftest "$program" c 2
+				run_selftest "$program" rust 2
+				[[ $program == seccomp_notify ]] || continue
+				# The races are others with one CPU, and with four.
+				run_selftest "$program" rust 1
+				run_selftest "$program" rust 4
 			done
 			[[ $program != seccomp_bpf ]] || compare_totals
 		done
