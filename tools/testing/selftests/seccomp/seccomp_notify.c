@@ -31,6 +31,7 @@
 #include <sys/eventfd.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
+#include <sys/mount.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
@@ -136,6 +137,9 @@ static const struct {
 	{ "signaled_races_with_death", NO_SIGNALED },
 	{ "signaled_timer_in_a_slow_syscall", NO_SIGNALED },
 	{ "signaled_suspend_is_no_signal", NO_SIGNALED },
+	{ "signaled_stop_is_told", NO_SIGNALED },
+	{ "signaled_cgroup_freezer_is_told", NO_SIGNALED },
+	{ "signaled_cgroup_v1_freezer_is_no_signal", NO_SIGNALED },
 	{ "signaled_task_work_is_no_signal", NO_SIGNALED },
 };
 
@@ -4467,6 +4471,125 @@ NOTIFY_TEST(signaled_suspend_is_no_signal)
 	expect_result(_metadata, delivered, 1, 0);
 	EXPECT_EQ(0, delivered->handled);
 	expect_handled(_metadata, told, 2, 0);
+}
+
+/* What is like a signal, and stops a target after the answer. */
+
+NOTIFY_TEST(signaled_stop_is_told)
+{
+	struct target *t;
+	__u64 id;
+
+	if (!setup_signaled(_metadata, 0))
+		return;
+	t = spawn_queued(_metadata, call_once, 1);
+	id = expect_recv(_metadata, t, 0);
+	ASSERT_EQ(0, kill(t->tid, SIGSTOP));
+	ASSERT_TRUE(WAIT_FOR(poll_now() == (POLL_QUEUED | POLL_DELIVERED)));
+	EXPECT_EQ(id, expect_recv(_metadata, t, SIGNALED));
+	EXPECT_EQ(0, reply_value(id, 1));
+	ASSERT_TRUE(WAIT_FOR(task_state(t->tid) == 'T'));
+	ASSERT_EQ(0, kill(t->tid, SIGCONT));
+	expect_result(_metadata, t, 1, 0);
+}
+
+/* Makes a cgroup of hierarchy @type for @t; false if that cannot be done. */
+static bool make_cgroup(const char *type, const char *options, char *path,
+			size_t size, struct target *t)
+{
+	char file[128], tid[16];
+
+	snprintf(path, size, "/tmp/seccomp_notify.XXXXXX");
+	if (!mkdtemp(path))
+		return false;
+	if (mount("none", path, type, 0, options)) {
+		rmdir(path);
+		return false;
+	}
+	strncat(path, "/target", size - strlen(path) - 1);
+	snprintf(file, sizeof(file), "%s/cgroup.procs", path);
+	snprintf(tid, sizeof(tid), "%d", t->tid);
+	return !mkdir(path, 0700) && !write_file(file, tid);
+}
+
+/* When the cgroup's last task is gone. */
+static void remove_cgroup(char *path)
+{
+	rmdir(path);
+	*strrchr(path, '/') = '\0';
+	umount2(path, MNT_DETACH);
+	rmdir(path);
+}
+
+static bool cgroup_file_has(const char *cgroup, const char *name,
+			    const char *text)
+{
+	char file[128], buf[128];
+
+	snprintf(file, sizeof(file), "%s/%s", cgroup, name);
+	return read_file(file, buf, sizeof(buf)) > 0 && strstr(buf, text);
+}
+
+static int write_cgroup_file(const char *cgroup, const char *name,
+			     const char *text)
+{
+	char file[128];
+
+	snprintf(file, sizeof(file), "%s/%s", cgroup, name);
+	return write_file(file, text);
+}
+
+NOTIFY_TEST(signaled_cgroup_freezer_is_told)
+{
+	struct target *t;
+	char cgroup[96];
+	__u64 id;
+
+	if (!setup_signaled(_metadata, 0))
+		return;
+	t = spawn_queued(_metadata, call_once, 1);
+	id = expect_recv(_metadata, t, 0);
+	if (!make_cgroup("cgroup2", NULL, cgroup, sizeof(cgroup), t)) {
+		kill_and_reap(_metadata, t);
+		SKIP(return, "no cgroup2 to be had");
+	}
+	ASSERT_EQ(0, write_cgroup_file(cgroup, "cgroup.freeze", "1"));
+	ASSERT_TRUE(WAIT_FOR(poll_now() == (POLL_QUEUED | POLL_DELIVERED)));
+	EXPECT_EQ(id, expect_recv(_metadata, t, SIGNALED));
+	EXPECT_EQ(0, reply_value(id, 1));
+	ASSERT_TRUE(WAIT_FOR(cgroup_file_has(cgroup, "cgroup.events",
+					     "frozen 1")));
+	EXPECT_EQ(0, t->done);
+	ASSERT_EQ(0, write_cgroup_file(cgroup, "cgroup.freeze", "0"));
+	expect_result(_metadata, t, 1, 0);
+	remove_cgroup(cgroup);
+}
+
+/* That one freezes a target where it waits, as suspending does. */
+NOTIFY_TEST(signaled_cgroup_v1_freezer_is_no_signal)
+{
+	struct target *t;
+	char cgroup[96];
+	__u64 id;
+
+	if (!setup_signaled(_metadata, 0))
+		return;
+	t = spawn_queued(_metadata, call_once, 1);
+	id = expect_recv(_metadata, t, 0);
+	if (!make_cgroup("cgroup", "freezer", cgroup, sizeof(cgroup), t)) {
+		kill_and_reap(_metadata, t);
+		SKIP(return, "no freezer to be had");
+	}
+	ASSERT_EQ(0, write_cgroup_file(cgroup, "freezer.state", "FROZEN"));
+	ASSERT_TRUE(WAIT_FOR(cgroup_file_has(cgroup, "freezer.state",
+					     "FROZEN")));
+	EXPECT_EQ(POLL_DELIVERED, poll_now());
+	EXPECT_EQ(0, id_valid(id));
+	EXPECT_EQ(0, reply_value(id, 1));
+	EXPECT_EQ(0, t->done);
+	ASSERT_EQ(0, write_cgroup_file(cgroup, "freezer.state", "THAWED"));
+	expect_result(_metadata, t, 1, 0);
+	remove_cgroup(cgroup);
 }
 
 /* A wake-up that is no signal: work that io_uring has for the target. */
