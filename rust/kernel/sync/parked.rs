@@ -40,7 +40,8 @@
 //! stack_pin_init!(let lock = new_spinlock_irq!(pin_init!(Inner { callers <- Table::new(0) })));
 //! let lock: Pin<&mut SpinLockIrq<Inner>> = lock;
 //!
-//! let doubled = Table::park(lock.lock(), |inner| inner.project().callers, 21, |held, id| {
+//! let guard = lock.lock();
+//! let doubled: Result<u32> = Table::park(guard, |inner| inner.project().callers, 21, |held, id| {
 //!     held.data().project().callers.get(id).ok_or(ENOENT)?.enqueue_last();
 //!
 //!     // Another task would do this while the caller sleeps.
