@@ -37,7 +37,7 @@ struct Target {
 }
 
 impl Target {
-    /// Starts a target whose system call has the number `nr`. Returns when it is in the queue.
+    /// Starts a target whose system call has the number `nr`. Returns when it was put in the queue.
     fn start(listener: &Arc<Listener>, nr: i32) -> Result<Arc<Self>> {
         let target = Arc::pin_init(
             pin_init!(Self {
@@ -62,13 +62,12 @@ impl Target {
             this.is_done.complete_all();
         })?;
 
-        // Nothing tells of a queued notification but the queue: look until it is there.
+        // Nothing tells of a new notification but the listener: look until it is there.
         for _ in 0..10_000 {
-            let mut state = listener.lock();
-            if state.as_mut().project().notifications.get(id).is_some() {
+            // A reader may have been quick with the answer.
+            if is_known(listener, id) || target.reply.as_ref().is_some() {
                 return Ok(target);
             }
-            drop(state);
             fsleep(Delta::from_millis(1));
         }
         Err(ETIMEDOUT)
