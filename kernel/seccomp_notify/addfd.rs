@@ -8,6 +8,9 @@
 use crate::{
     listener::{
         Listener,
+        NotificationEntry,
+        NotificationTicket,
+        Notifications,
         State, //
     },
     state::Event,
@@ -17,9 +20,12 @@ use kernel::{
     prelude::*,
     sync::{
         aref::ARef,
+        lock::spinlock::SpinLockBackend,
         parked::{
+            Held,
             Sleep,
-            Table, //
+            Table,
+            Ticket, //
         },
     }, //
 };
@@ -61,19 +67,10 @@ pub(crate) struct Installed {
 }
 
 impl Request {
-    /// Whether the request concerns the notification `id`.
+    /// Whether the request concerns the notification that has `id`.
     #[inline]
-    pub(crate) fn is_for(&self, id: u64) -> bool {
-        self.notification == id
-    }
-
-    /// The target takes the fd of this request, which has the id `request`.
-    pub(crate) fn start(&mut self, request: u64) -> Option<Install> {
-        Some(Install {
-            request,
-            is_reply: self.is_reply,
-            fd: self.fd.take()?,
-        })
+    pub(crate) fn is_for(&self, id: Option<u64>) -> bool {
+        Some(self.notification) == id
     }
 
     /// There is a result.
@@ -122,8 +119,8 @@ impl Listener {
         } else {
             Event::AddFd
         };
-        self.step(state.as_mut(), id, event)?;
-        state.as_mut().add_pending_fds(id, 1);
+        self.step(state.as_mut(), |table| table.get(id), event)?;
+        state.as_mut().count_pending_fd(|table| table.get(id), 1);
 
         let request = Request {
             notification: id,
@@ -135,8 +132,9 @@ impl Listener {
             state,
             |state| state.project().requests,
             request,
-            |held, request| loop {
-                match self.await_fd(held.data(), id, request) {
+            &(),
+            |held, ticket| loop {
+                match self.await_fd(held.data(), id, ticket) {
                     Ok(how) => held.sleep(how),
                     Err(result) => break result,
                 }
@@ -144,16 +142,16 @@ impl Listener {
         )
     }
 
-    /// Decides how the caller sleeps that has parked `request` for the notification `id`, or what
+    /// Decides how the caller sleeps that has parked a request for the notification `id`, or what
     /// it returns.
     fn await_fd(
         &self,
         mut state: Pin<&mut State>,
         id: u64,
-        request: u64,
+        ticket: &Ticket<'_, Request>,
     ) -> Result<Sleep, Result<u32>> {
         let this = state.as_mut().project();
-        let mut entry = this.requests.get(request).ok_or(Err(ESRCH))?;
+        let mut entry = this.requests.entry(ticket).ok_or(Err(ESRCH))?;
         let is_reply = entry.value().is_reply;
 
         if let Some(result) = entry.value().done {
@@ -169,9 +167,9 @@ impl Listener {
         }
         if current!().signal_pending() {
             entry.dequeue();
-            state.as_mut().add_pending_fds(id, -1);
+            state.as_mut().count_pending_fd(|table| table.get(id), -1);
             if is_reply {
-                let _ = self.step(state, id, Event::FdFailed);
+                let _ = self.step(state, |table| table.get(id), Event::FdFailed);
             }
             return Err(Err(ERESTARTSYS));
         }
@@ -179,28 +177,70 @@ impl Listener {
         Ok(Sleep::Interruptible)
     }
 
-    /// The target of the notification `id`, the current task, is done with an fd.
-    pub(crate) fn installed(&self, mut state: Pin<&mut State>, id: u64, installed: Installed) {
+    /// Installs the oldest fd that is pending for the notification of the current task.
+    ///
+    /// Returns whether there was one. It releases the lock meanwhile.
+    #[cold]
+    pub(crate) fn install_fd(
+        &self,
+        held: &mut Held<'_, State, SpinLockBackend>,
+        ticket: &NotificationTicket<'_>,
+    ) -> bool {
+        let Some(install) = held.data().start_install(ticket) else {
+            return false;
+        };
+        let installed = held.unlocked(|| install.run());
+        let mut state = held.data();
+
         // The caller is gone if it was killed meanwhile.
         if let Some(mut request) = state.as_mut().project().requests.get(installed.request) {
             request.value().finish(installed.result);
             request.wake();
         }
-
-        state.as_mut().add_pending_fds(id, -1);
+        state
+            .as_mut()
+            .count_pending_fd(|table| table.entry(ticket), -1);
         if installed.is_reply {
             let event = match installed.result {
                 Ok(fd) => Event::FdInstalled(fd),
                 Err(_) => Event::FdFailed,
             };
-            let _ = self.step(state, id, event);
+            let _ = self.step(state, |table| table.entry(ticket), event);
         }
+        true
     }
 }
 
 impl State {
-    fn add_pending_fds(self: Pin<&mut Self>, id: u64, number: i32) {
-        if let Some(mut entry) = self.project().notifications.get(id) {
+    /// Whether fds are pending for the notification of the current task.
+    #[inline]
+    pub(crate) fn has_pending_fds(self: Pin<&mut Self>, ticket: &NotificationTicket<'_>) -> bool {
+        let entry = self.project().notifications.entry(ticket);
+
+        entry.is_some_and(|mut entry| entry.value().pending_fds > 0)
+    }
+
+    /// Takes the oldest fd that is pending for the notification of the current task.
+    fn start_install(self: Pin<&mut Self>, ticket: &NotificationTicket<'_>) -> Option<Install> {
+        let this = self.project();
+        let id = this.notifications.entry(ticket)?.id();
+        let mut request = this.requests.find_queued(|request| request.is_for(id))?;
+
+        request.dequeue();
+        Some(Install {
+            request: request.assign_id(),
+            is_reply: request.value().is_reply,
+            fd: request.value().fd.take()?,
+        })
+    }
+
+    /// Changes by `number` how many fds are not installed of the notification that `find` finds.
+    fn count_pending_fd(
+        self: Pin<&mut Self>,
+        find: impl FnOnce(Pin<&mut Notifications>) -> Option<NotificationEntry<'_>>,
+        number: i32,
+    ) {
+        if let Some(mut entry) = find(self.project().notifications) {
             let pending_fds = &mut entry.value().pending_fds;
 
             *pending_fds = pending_fds.wrapping_add_signed(number);

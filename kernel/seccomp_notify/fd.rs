@@ -55,6 +55,7 @@ impl AnonInodeFile for Listener {
         this.close();
     }
 
+    #[inline]
     fn ioctl(this: ArcBorrow<'_, Self>, file: &IoctlFile, cmd: u32, arg: usize) -> Result<isize> {
         this.ioctl(file, cmd, arg)
     }
@@ -65,26 +66,37 @@ impl AnonInodeFile for Listener {
     }
 }
 
+/// What a reader has taken from the queue.
+pub(crate) struct Received {
+    /// The notification as the supervisor gets it.
+    pub(crate) notif: seccomp::Notif,
+    /// The number of this delivery, for [`Event::ReceiveFailed`].
+    pub(crate) delivery: u32,
+}
+
 #[ioctls(magic = bindings::SECCOMP_IOC_MAGIC, unknown = EINVAL)]
 impl Listener {
     /// Receives the oldest notification of the queue, and waits for one if there is none.
+    #[inline]
     #[ioctl(_IOWR(0) = bindings::SECCOMP_IOCTL_NOTIF_RECV)]
     fn recv(&self, file: &IoctlFile, buf: ZeroedOut<seccomp::Notif>) -> Result<isize> {
         let is_nonblocking = file.flags() & flags::O_NONBLOCK != 0;
-        let (notif, delivery) = self.receive(is_nonblocking)?;
+        let mut received = None;
+        let Received { notif, delivery } = self.receive(&mut received, is_nonblocking)?;
 
-        buf.write(&notif).inspect_err(|_| {
+        buf.write(notif).inspect_err(|_| {
             // It may be gone by now.
             let _ = self.step(
                 self.lock().as_mut(),
-                notif.id,
-                Event::ReceiveFailed(delivery),
+                |table| table.get(notif.id),
+                Event::ReceiveFailed(*delivery),
             );
         })?;
         Ok(0)
     }
 
     /// Answers a notification.
+    #[inline]
     #[ioctl(_IOWR(1) = bindings::SECCOMP_IOCTL_NOTIF_SEND)]
     fn send(&self, _file: &IoctlFile, In(resp): In<seccomp::NotifResp>) -> Result<isize> {
         let goes_on = resp.flags & bindings::SECCOMP_USER_NOTIF_FLAG_CONTINUE != 0;
@@ -101,7 +113,11 @@ impl Listener {
             val: resp.val,
             flags: resp.flags,
         };
-        self.step(self.lock().as_mut(), resp.id, Event::Reply(reply))?;
+        self.step(
+            self.lock().as_mut(),
+            |table| table.get(resp.id),
+            Event::Reply(reply),
+        )?;
         Ok(0)
     }
 
@@ -162,58 +178,87 @@ impl Listener {
 
 impl Listener {
     /// Takes the oldest notification of the queue, and waits for one if there is none, unless
-    /// `is_nonblocking`. Returns it with the number of its delivery.
-    pub(crate) fn receive(&self, is_nonblocking: bool) -> Result<(seccomp::Notif, u32)> {
+    /// `is_nonblocking`.
+    // It is too big to be passed on by value.
+    #[inline]
+    pub(crate) fn receive<'a>(
+        &self,
+        received: &'a mut Option<Received>,
+        is_nonblocking: bool,
+    ) -> Result<&'a Received> {
+        let mut state = self.lock();
+
+        if let Some(result) = self.try_receive(state.as_mut(), received, is_nonblocking) {
+            drop(state);
+            result?;
+            return received.as_ref().ok_or(EAGAIN);
+        }
         Table::park(
-            self.lock(),
+            state,
             |state| state.project().readers,
             (),
-            |held, reader| loop {
-                let mut state = held.data();
-
-                // A reader that is about to die leaves what it was woken for to the next.
-                if current!().fatal_signal_pending() {
-                    if state.notifications.has_queued() {
-                        state.wake_reader();
-                    }
-                    return Err(ERESTARTSYS);
-                }
-                if let Some(received) = self.take_first(state.as_mut()) {
-                    return Ok(received);
-                }
-                if !state.is_used() {
-                    return Err(ENOENT);
-                }
-                if is_nonblocking {
-                    return Err(EAGAIN);
-                }
-                if current!().signal_pending() {
-                    return Err(ERESTARTSYS);
-                }
-                if let Some(mut reader) = state.project().readers.get(reader) {
-                    reader.enqueue_last();
+            &(),
+            |held, ticket| loop {
+                if let Some(mut reader) = held.data().project().readers.entry(ticket) {
+                    reader.enqueue_first();
                 }
                 held.sleep(Sleep::Interruptible);
+                if let Some(result) = self.try_receive(held.data(), received, is_nonblocking) {
+                    return result;
+                }
             },
-        )
+        )?;
+        received.as_ref().ok_or(EAGAIN)
     }
 
-    /// Takes the first notification from the queue.
-    #[inline]
-    fn take_first(&self, mut state: Pin<&mut State>) -> Option<(seccomp::Notif, u32)> {
-        let mut entry = state.as_mut().project().notifications.first()?;
-        let id = entry.id();
-        let pid = entry.task().pid_nr_ns(None) as u32;
-        let notif = entry.value().to_user(id, pid);
+    /// Takes the first notification from the queue. Returns nothing if the reader has to wait.
+    // Twice in `receive()`, where one of them is all that most calls execute.
+    #[inline(always)]
+    fn try_receive(
+        &self,
+        mut state: Pin<&mut State>,
+        received: &mut Option<Received>,
+        is_nonblocking: bool,
+    ) -> Option<Result> {
+        let current = current!();
+        let is_interrupted = current.signal_pending();
 
-        self.step(state.as_mut(), id, Event::Receive).ok()?;
-        let delivery = state
-            .project()
-            .notifications
-            .get(id)?
-            .value()
-            .state
-            .deliveries();
-        Some((notif, delivery))
+        // A reader that is about to die leaves what it was woken for to the next.
+        if is_interrupted && current.fatal_signal_pending() {
+            if state.notifications.has_queued() {
+                state.wake_reader();
+            }
+            return Some(Err(ERESTARTSYS));
+        }
+        if state.notifications.has_queued() && self.take_first(state.as_mut(), received) {
+            return Some(Ok(()));
+        }
+        if !state.is_used() {
+            return Some(Err(ENOENT));
+        }
+        if is_nonblocking {
+            return Some(Err(EAGAIN));
+        }
+        is_interrupted.then_some(Err(ERESTARTSYS))
+    }
+
+    /// Takes the first notification from the queue. Returns whether there was one.
+    #[inline(never)]
+    fn take_first(&self, mut state: Pin<&mut State>, received: &mut Option<Received>) -> bool {
+        let Some(mut entry) = state.as_mut().project().notifications.first() else {
+            return false;
+        };
+
+        *received = Some(Received {
+            notif: seccomp::Notif {
+                id: entry.assign_id(),
+                pid: entry.task().pid_nr_ns(None) as u32,
+                flags: entry.value().flags(),
+                data: *entry.shared(),
+            },
+            delivery: entry.value().state.next_delivery(),
+        });
+        self.step(state, |table| table.first(), Event::Receive)
+            .is_ok()
     }
 }

@@ -75,7 +75,7 @@ unsafe fn borrow<'a>(listener: *const bindings::seccomp_listener) -> &'a Listene
 
 /// Says whether the listener's fd has not been released.
 ///
-/// It may be called with interrupts off.
+/// It may be called from any context.
 ///
 /// # Safety
 ///
@@ -117,7 +117,7 @@ pub(crate) unsafe extern "C" fn seccomp_listener_notify(
 
 /// The last task that used the filter is gone, and there will be none again.
 ///
-/// It may be called with interrupts off and the siglock held.
+/// It must not be called with the siglock held, nor from an interrupt.
 ///
 /// # Safety
 ///

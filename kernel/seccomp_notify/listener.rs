@@ -25,11 +25,17 @@ use crate::{
 use kernel::{
     prelude::*,
     random::random_u64,
+    seccomp,
     sync::{
-        new_spinlock_irq,
+        atomic::{
+            Atomic,
+            Relaxed, //
+        },
+        new_spinlock,
         parked::{
             Entry,
-            Table, //
+            Table,
+            Ticket, //
         },
         poll::{
             PollCondVarBox,
@@ -37,8 +43,8 @@ use kernel::{
         },
         static_lock_class,
         Arc,
-        SpinLockIrq,
-        SpinLockIrqGuard, //
+        SpinLock,
+        SpinLockGuard, //
     }, //
 };
 
@@ -48,20 +54,30 @@ const CLOSE_BATCH: usize = 32;
 /// A listener.
 #[pin_data]
 pub(crate) struct Listener {
-    // Interrupts are off under it, as it is taken under the siglock: when a filter is installed,
-    // and when another goes for that.
+    // Never taken with the siglock held, so that interrupts may be on under it: `is_open()` does
+    // without it, and `unused()` is not called then. What `seccomp_sync_threads()` releases under
+    // the siglock is never a filter's last use, as it is the caller's filter or one below that.
     #[pin]
-    state: SpinLockIrq<State>,
+    state: SpinLock<State>,
     pollers: PollCondVarBox,
+    /// The fd has not been released. It changes under the lock.
+    is_open: Atomic<bool>,
 }
+
+/// The notifications, each with the target's system call.
+pub(crate) type Notifications = Table<Notification, seccomp::Data>;
+/// One of them.
+pub(crate) type NotificationEntry<'a> = Entry<'a, Notification, seccomp::Data>;
+/// What the target of one of them finds it by.
+pub(crate) type NotificationTicket<'p> = Ticket<'p, Notification, seccomp::Data>;
 
 /// What the listener's lock protects.
 #[pin_data]
 pub(crate) struct State {
     /// The notifications, by id. Queued are those that wait for a reader.
     #[pin]
-    pub(crate) notifications: Table<Notification>,
-    /// The readers that wait for a notification. Queued are those that sleep.
+    pub(crate) notifications: Notifications,
+    /// The readers that wait for a notification. Queued are those that sleep, the latest first.
     #[pin]
     pub(crate) readers: Table<()>,
     /// The callers that wait for an fd to be installed. Queued are those whose turn has not come.
@@ -69,8 +85,6 @@ pub(crate) struct State {
     pub(crate) requests: Table<Request>,
     /// How many notifications wait for a reply.
     awaiting_reply: usize,
-    /// The fd has not been released.
-    is_open: bool,
     /// Some task uses the filter, and can make a notification.
     is_used: bool,
     /// Whom a wake-up is for is asked to run on the CPU of whom it is from
@@ -87,8 +101,9 @@ impl Listener {
 
         Arc::pin_init(
             pin_init!(Self {
-                state <- new_spinlock_irq!(State::new()),
+                state <- new_spinlock!(State::new()),
                 pollers,
+                is_open: Atomic::new(true),
             }),
             GFP_KERNEL,
         )
@@ -96,7 +111,7 @@ impl Listener {
 
     /// Takes the lock.
     #[inline]
-    pub(crate) fn lock(&self) -> SpinLockIrqGuard<'_, State> {
+    pub(crate) fn lock(&self) -> SpinLockGuard<'_, State> {
         self.state.lock()
     }
 
@@ -106,14 +121,15 @@ impl Listener {
         &self.pollers
     }
 
-    /// Whether the fd has not been released.
+    /// Whether the fd has not been released. It may be called from any context.
+    #[inline]
     pub(crate) fn is_open(&self) -> bool {
-        self.lock().is_open
+        self.is_open.load(Relaxed)
     }
 
     /// The last task that used the filter is gone.
     ///
-    /// It may be called with interrupts off and the siglock held.
+    /// The siglock must not be held.
     pub(crate) fn unused(&self) {
         let mut state = self.lock();
 
@@ -126,34 +142,39 @@ impl Listener {
     pub(crate) fn close(&self) {
         {
             let mut state = self.lock();
-            let state = state.as_mut().project();
 
-            *state.is_open = false;
+            self.is_open.store(false, Relaxed);
             // Nobody takes anything from the queue any more: it serves to find them all.
-            state.notifications.enqueue_all();
+            state.as_mut().project().notifications.enqueue_all();
         }
 
         // Not all under one hold of the lock, as there can be many.
         while self.lock().as_mut().close_some() {}
     }
 
-    /// Puts the new notification `id` in the queue, for a reader to take.
+    /// Puts a new notification, that of the current task, in the queue for a reader to take.
     #[inline]
-    pub(crate) fn announce(&self, mut state: Pin<&mut State>, id: u64) {
-        if let Some(mut entry) = state.as_mut().project().notifications.get(id) {
+    pub(crate) fn announce(&self, mut state: Pin<&mut State>, ticket: &NotificationTicket<'_>) {
+        if let Some(mut entry) = state.as_mut().project().notifications.entry(ticket) {
+            entry.assign_id();
             entry.enqueue_last();
         }
         self.tell_of_queued(state);
     }
 
-    /// Has `event` happen to the notification `id`, and does what follows from it.
+    /// Has `event` happen to the notification that `find` finds, and does what follows from it.
     ///
     /// Returns whether the target stops waiting without an answer. Fails with `ENOENT` if there is
     /// no such notification, and with `EINPROGRESS` if it is in no state for this.
     #[inline]
-    pub(crate) fn step(&self, mut state: Pin<&mut State>, id: u64, event: Event) -> Result<bool> {
+    pub(crate) fn step(
+        &self,
+        mut state: Pin<&mut State>,
+        find: impl FnOnce(Pin<&mut Notifications>) -> Option<NotificationEntry<'_>>,
+        event: Event,
+    ) -> Result<bool> {
         let this = state.as_mut().project();
-        let mut entry = this.notifications.get(id).ok_or(ENOENT)?;
+        let mut entry = find(this.notifications).ok_or(ENOENT)?;
         let notification = &mut entry.value().state;
 
         let awaited_reply = notification.awaits_reply();
@@ -214,17 +235,10 @@ impl State {
             readers <- Table::new(0),
             requests <- Table::new(0),
             awaiting_reply: 0,
-            is_open: true,
             is_used: true,
             sync_wake_up: false,
             fd_signalled: false,
         })
-    }
-
-    /// Whether the fd has not been released.
-    #[inline]
-    pub(crate) fn is_open(&self) -> bool {
-        self.is_open
     }
 
     /// Whether a task uses the filter.
@@ -249,7 +263,8 @@ impl State {
         events
     }
 
-    /// Wakes the reader that has slept longest. Returns whether there was one.
+    /// Wakes the reader that went to sleep last, whose caches are warm. Returns whether there was
+    /// one.
     ///
     /// It is woken once: if it cannot take what it was woken for, it must wake the next. One that
     /// is frozen cannot; it looks again when it is thawed.
@@ -269,11 +284,11 @@ impl State {
         false
     }
 
-    /// Does away with what hangs on the notification `id`, whose target goes on.
-    #[inline]
-    pub(crate) fn forget(self: Pin<&mut Self>, id: u64) {
+    /// Does away with what hangs on the notification of the current task, which goes on without an
+    /// answer.
+    pub(crate) fn forget(self: Pin<&mut Self>, ticket: &NotificationTicket<'_>) {
         let mut this = self.project();
-        let Some(mut entry) = this.notifications.get(id) else {
+        let Some(mut entry) = this.notifications.entry(ticket) else {
             return;
         };
 
@@ -281,7 +296,9 @@ impl State {
             *this.awaiting_reply -= 1;
         }
         for _ in 0..entry.value().pending_fds {
-            if let Some(mut request) = this.requests.as_mut().find_queued(|r| r.is_for(id)) {
+            let is_ours = |request: &Request| request.is_for(entry.id());
+
+            if let Some(mut request) = this.requests.as_mut().find_queued(is_ours) {
                 request.dequeue();
                 request.value().finish(Err(ESRCH));
                 request.wake();
@@ -315,7 +332,7 @@ impl State {
 
 /// Wakes the task of `entry`, on this CPU if `sync`.
 #[inline]
-fn wake<T>(entry: &Entry<'_, T>, sync: bool) {
+fn wake<T, S>(entry: &Entry<'_, T, S>, sync: bool) {
     if sync {
         entry.wake_on_current_cpu();
     } else {

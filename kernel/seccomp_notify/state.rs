@@ -194,10 +194,10 @@ impl Notification {
         self.signalled
     }
 
-    /// The number of the latest delivery, for [`Event::ReceiveFailed`].
+    /// The number of the next delivery, for [`Event::ReceiveFailed`].
     #[inline]
-    pub(crate) const fn deliveries(&self) -> u32 {
-        self.deliveries
+    pub(crate) const fn next_delivery(&self) -> u32 {
+        self.deliveries.wrapping_add(1)
     }
 
     /// Whether none but a fatal signal ends the target's wait.
@@ -207,7 +207,8 @@ impl Notification {
     }
 
     /// Has `event` happen, and says what is to be done about it.
-    #[inline]
+    // Each caller has one kind of event: with that known, little is left of this.
+    #[inline(always)]
     pub(crate) fn step(&mut self, event: Event) -> Result<Effects, NotDelivered> {
         use Phase::*;
 
@@ -305,7 +306,7 @@ impl Notification {
 
     fn deliver(&mut self, again: bool) {
         self.phase = Phase::Delivered { again };
-        self.deliveries = self.deliveries.wrapping_add(1);
+        self.deliveries = self.next_delivery();
     }
 
     fn answer(&mut self, reply: Reply) -> Effects {

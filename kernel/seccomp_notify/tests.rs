@@ -91,7 +91,18 @@ impl Target {
 }
 
 fn reply(listener: &Listener, id: u64, reply: Reply) -> Result<bool> {
-    listener.step(listener.lock().as_mut(), id, Event::Reply(reply))
+    listener.step(
+        listener.lock().as_mut(),
+        |table| table.get(id),
+        Event::Reply(reply),
+    )
+}
+
+fn receive(listener: &Listener, is_nonblocking: bool) -> Result<(seccomp::Notif, u32)> {
+    let mut received = None;
+    let received = listener.receive(&mut received, is_nonblocking)?;
+
+    Ok((received.notif, received.delivery))
 }
 
 fn events(listener: &Listener) -> PollEvents {
@@ -117,7 +128,7 @@ mod tests {
         let mut first_id = None;
 
         for (nr, target) in targets.iter().enumerate() {
-            let (notif, delivery) = listener.receive(true)?;
+            let (notif, delivery) = receive(&listener, true)?;
             let first_id = *first_id.get_or_insert(notif.id);
 
             assert_eq!(notif.data.nr, nr as i32);
@@ -127,7 +138,7 @@ mod tests {
             assert_eq!(target.join(), Some(Reply::value(nr as i64)));
             assert!(!is_known(&listener, notif.id));
         }
-        assert!(matches!(listener.receive(true), Err(EAGAIN)));
+        assert!(matches!(receive(&listener, true), Err(EAGAIN)));
         Ok(())
     }
 
@@ -142,7 +153,7 @@ mod tests {
         let mut ids = KVec::new();
 
         for _ in 0..NUMBER {
-            ids.push(Some(listener.receive(true)?.0.id), GFP_KERNEL)?;
+            ids.push(Some(receive(&listener, true)?.0.id), GFP_KERNEL)?;
         }
         for turn in 0..NUMBER {
             let nr = turn * STRIDE % NUMBER;
@@ -167,18 +178,18 @@ mod tests {
         let target = Target::start(&listener, 0)?;
         assert!(events(&listener) == PollEvents::IN);
 
-        let (notif, delivery) = listener.receive(true)?;
+        let (notif, delivery) = receive(&listener, true)?;
         assert!(events(&listener) == PollEvents::OUT);
 
         listener.step(
             listener.lock().as_mut(),
-            notif.id,
+            |table| table.get(notif.id),
             Event::ReceiveFailed(delivery),
         )?;
         assert!(events(&listener) == PollEvents::IN);
 
         let other = Target::start(&listener, 1)?;
-        assert_eq!(listener.receive(true)?.0.id, notif.id);
+        assert_eq!(receive(&listener, true)?.0.id, notif.id);
         assert!(events(&listener) == PollEvents::IN | PollEvents::OUT);
 
         reply(&listener, notif.id, Reply::value(0))?;
@@ -188,10 +199,10 @@ mod tests {
         listener.unused();
         assert!(events(&listener) == PollEvents::IN | PollEvents::HUP);
 
-        reply(&listener, listener.receive(true)?.0.id, Reply::value(0))?;
+        reply(&listener, receive(&listener, true)?.0.id, Reply::value(0))?;
         other.join();
         assert!(events(&listener) == PollEvents::HUP);
-        assert!(matches!(listener.receive(false), Err(ENOENT)));
+        assert!(matches!(receive(&listener, false), Err(ENOENT)));
         Ok(())
     }
 
@@ -213,7 +224,7 @@ mod tests {
             Err(ENOENT)
         );
 
-        assert_eq!(listener.receive(true)?.0.id, id);
+        assert_eq!(receive(&listener, true)?.0.id, id);
         reply(&listener, id, Reply::value(1))?;
         assert_eq!(target.join(), Some(Reply::value(1)));
         assert_eq!(reply(&listener, id, Reply::value(2)), Err(ENOENT));
@@ -224,7 +235,7 @@ mod tests {
     fn closing_ends_every_wait() -> Result {
         let listener = Listener::new()?;
         let delivered = Target::start(&listener, 0)?;
-        listener.receive(true)?;
+        receive(&listener, true)?;
         let queued = Target::start_many(&listener, 40)?;
 
         listener.close();
@@ -249,7 +260,7 @@ mod tests {
 
         let (its_listener, its_received) = (listener.clone(), received.clone());
         workqueue::system_unbound().try_spawn(GFP_KERNEL, move || {
-            if let Ok((notif, _)) = its_listener.receive(false) {
+            if let Ok((notif, _)) = receive(&its_listener, false) {
                 let _ = reply(&its_listener, notif.id, Reply::value(7));
             }
             its_received.complete_all();

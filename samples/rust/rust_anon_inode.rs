@@ -48,7 +48,7 @@ use kernel::{
     },
     prelude::*,
     sync::{
-        new_spinlock_irq,
+        new_spinlock,
         parked::{
             Sleep,
             Table, //
@@ -61,7 +61,7 @@ use kernel::{
         static_lock_class,
         Arc,
         ArcBorrow,
-        SpinLockIrq, //
+        SpinLock, //
     }, //
 };
 
@@ -129,7 +129,7 @@ impl Device {
 #[pin_data]
 struct Mailbox {
     #[pin]
-    inner: SpinLockIrq<Inner>,
+    inner: SpinLock<Inner>,
     pollers: PollCondVarBox,
 }
 
@@ -155,7 +155,7 @@ impl Mailbox {
 
         Arc::pin_init(
             pin_init!(Self {
-                inner <- new_spinlock_irq!(pin_init!(Inner {
+                inner <- new_spinlock!(pin_init!(Inner {
                     letters <- Table::new(0),
                     taken: 0,
                 })),
@@ -200,8 +200,9 @@ impl Mailbox {
             self.inner.lock(),
             |inner| inner.project().letters,
             letter,
-            |held, id| {
-                if let Some(mut letter) = held.data().project().letters.get(id) {
+            &(),
+            |held, ticket| {
+                if let Some(mut letter) = held.data().project().letters.entry(ticket) {
                     letter.enqueue_last();
                 }
                 if self.pollers.has_waiters() {
@@ -209,7 +210,7 @@ impl Mailbox {
                 }
 
                 loop {
-                    let mut letter = held.data().project().letters.get(id).ok_or(EIO)?;
+                    let mut letter = held.data().project().letters.entry(ticket).ok_or(EIO)?;
 
                     if let Some(answer) = letter.value().answer {
                         return Ok(answer as isize);

@@ -8,18 +8,19 @@
 //! nothing is allocated, parking cannot fail, and an entry is gone from the table before the stack
 //! frame that holds it.
 //!
-//! * [`Table::park`] links an entry for as long as a closure runs, and gives the closure the lock
-//!   as a [`Held`], with which it sleeps.
+//! * [`Table::park`] has an entry for as long as a closure runs, and gives the closure the lock as
+//!   a [`Held`], with which it sleeps.
 //! * Whoever holds the lock finds entries by their id, or oldest first in the table's queue, as an
-//!   [`Entry`]: changes the value, wakes the task.
+//!   [`Entry`]: changes the value, wakes the task. The task itself gets at its entry with a
+//!   [`Ticket`], which takes no search.
 //!
 //! # Examples
 //!
 //! ```
 //! use kernel::sync::{
-//!     new_spinlock_irq,
+//!     new_spinlock,
 //!     parked::Table,
-//!     SpinLockIrq, //
+//!     SpinLock, //
 //! };
 //!
 //! #[pin_data]
@@ -37,22 +38,21 @@
 //!     }
 //! }
 //!
-//! stack_pin_init!(let lock = new_spinlock_irq!(pin_init!(Inner { callers <- Table::new(0) })));
-//! let lock: Pin<&mut SpinLockIrq<Inner>> = lock;
+//! stack_pin_init!(let lock = new_spinlock!(pin_init!(Inner { callers <- Table::new(0) })));
+//! let lock: Pin<&mut SpinLock<Inner>> = lock;
 //!
 //! let guard = lock.lock();
-//! let doubled: Result<u32> = Table::park(guard, |inner| inner.project().callers, 21, |held, id| {
-//!     held.data().project().callers.get(id).ok_or(ENOENT)?.enqueue_last();
+//! let doubled = Table::park(guard, |inner| inner.project().callers, 21, &(), |held, ticket| {
+//!     held.data().project().callers.entry(ticket)?.enqueue_last();
 //!
 //!     // Another task would do this while the caller sleeps.
 //!     answer(held.data());
 //!
-//!     Ok(*held.data().project().callers.get(id).ok_or(ENOENT)?.value())
+//!     Some(*held.data().project().callers.entry(ticket)?.value())
 //! });
-//! assert_eq!(doubled, Ok(42));
+//! assert_eq!(doubled, Some(42));
 //! assert!(lock.lock().as_mut().project().callers.is_empty());
 //! # use pin_init::stack_pin_init;
-//! # Ok::<(), Error>(())
 //! ```
 
 use crate::{
@@ -69,11 +69,12 @@ use core::{
         PhantomData,
         PhantomPinned, //
     },
+    mem::MaybeUninit,
     ptr, //
 };
 
 /// How many bits of an id choose the way down at one level of a table's tree.
-const DIGIT_BITS: u32 = 2;
+const DIGIT_BITS: u32 = 1;
 
 /// How many children a node has.
 const FANOUT: usize = 1 << DIGIT_BITS;
@@ -144,59 +145,84 @@ impl<U: ?Sized, B: Backend> Held<'_, U, B> {
     }
 }
 
-/// Entries parked under a lock, found by id, and a queue of some of them.
-///
-/// A table is part of the data that a lock protects. An entry's id is the number of entries parked
-/// before it, counted from a start of the owner's choice; none of the operations takes longer with
-/// the number of entries, except by the depth of the tree described below and where noted.
-///
-/// # Implementation
-///
-/// The entries form a digital search tree: the digits of an id, from the least significant on, say
-/// which child to go to at each level, until a free place or the id is found. Any entry below
-/// another may take its place, so that removing needs no rebalancing; ids that follow one another
-/// fill the tree evenly; and no path is longer than an id has digits.
+/// What a task that has parked an entry finds it by, in [`Table::entry`].
 ///
 /// # Invariants
 ///
-/// - `root` is null or points to the root of a tree of [`Node`]s, and `head` and `tail` are both
-///   null or point to the ends of a list of nodes of that tree.
-/// - Every node reachable from them is alive and has its `table` field point to this table. It is
-///   accessed through an exclusive reference to this table only, or, to unlink it, under the lock
-///   that protects the table.
+/// `node` is parked in `table`.
+// A pointer, which is neither sent to nor shared with another thread, and a lifetime that nobody
+// else can name: this stays within the closure that `park` runs.
+pub struct Ticket<'p, T, S: ?Sized = ()> {
+    node: *mut Node<T, S>,
+    table: *const Table<T, S>,
+    _invariant: PhantomData<fn(&'p ()) -> &'p ()>,
+}
+
+/// Entries parked under a lock, a queue of some of them, and a way to find them by id.
+///
+/// A table is part of the data that a lock protects. An entry has a value of type `T`, which
+/// whoever holds the lock can change, and refers to something of type `S` that its task keeps for
+/// others to look at.
+///
+/// An entry that is to be found by its id has to be given one. Ids are consecutive, from a start of
+/// the owner's choice. None of the operations takes longer with the number of entries, except by
+/// the depth of the tree described below and where noted.
+///
+/// A table must not be dropped while entries are parked in it. That is a bug of its owner, and a
+/// panic.
+///
+/// # Implementation
+///
+/// The entries that have an id form a digital search tree: the digits of an id, from the least
+/// significant on, say which child to go to at each level, until a free place or the id is found.
+/// Any entry below another may take its place, so that removing needs no rebalancing; ids that
+/// follow one another fill the tree evenly; and no path is longer than an id has digits.
+///
+/// # Invariants
+///
+/// - `parked` is the number of nodes that [`Table::park`] has for this table. They are alive.
+/// - `root` is null or points to the root of a tree of such [`Node`]s, and `head` and `tail` are
+///   both null or point to the ends of a list of such nodes. `is_indexed` and `is_queued` say
+///   whether a node is in either, and whether the fields that this takes are initialised.
+/// - A parked node is accessed through an exclusive reference to its table only, or, when its task
+///   leaves, under the lock that protects the table.
 #[pin_data(PinnedDrop)]
-pub struct Table<T> {
-    root: *mut Node<T>,
-    head: *mut Node<T>,
-    tail: *mut Node<T>,
+pub struct Table<T, S: ?Sized = ()> {
+    root: *mut Node<T, S>,
+    head: *mut Node<T, S>,
+    tail: *mut Node<T, S>,
     next_id: u64,
+    parked: usize,
     // Moved out of the data that the lock protects, a table would give access to its nodes without
-    // the lock. It also lets nodes have a pointer to the table that outlives exclusive references,
-    // which do not claim that there is none for a type that is not `Unpin`.
+    // the lock. It also lets tickets have a pointer to the table that outlives exclusive
+    // references, which do not claim that there is none for a type that is not `Unpin`.
     #[pin]
     _pin: PhantomPinned,
 }
 
 // SAFETY: A table gives access to values and tasks of other threads under exclusive access to
-// itself. That is sound from any thread for values that are `Send`, and tasks, which are `Sync`.
-unsafe impl<T: Send> Send for Table<T> {}
+// itself, and to what they share. That is sound from any thread for values that are `Send`, what is
+// shared being `Sync`, and tasks, which are `Sync`.
+unsafe impl<T: Send, S: ?Sized + Sync> Send for Table<T, S> {}
 
 /// An entry as it lies on the stack of the task that parked it.
-struct Node<T> {
+struct Node<T, S: ?Sized> {
+    is_indexed: bool,
+    /// Initialised if `is_indexed`, like the next two.
     id: u64,
-    /// The table in which it is, null if that is gone.
-    table: *mut Table<T>,
-    parent: *mut Node<T>,
-    children: [*mut Node<T>; FANOUT],
+    parent: *mut Node<T, S>,
+    children: [*mut Node<T, S>; FANOUT],
     is_queued: bool,
-    prev: *mut Node<T>,
-    next: *mut Node<T>,
+    /// Initialised if `is_queued`, like the next one.
+    prev: *mut Node<T, S>,
+    next: *mut Node<T, S>,
     task: *mut bindings::task_struct,
+    shared: *const S,
     value: T,
 }
 
-impl<T> Table<T> {
-    /// Creates an empty table whose first entry gets the id `first_id`.
+impl<T, S: ?Sized> Table<T, S> {
+    /// Creates an empty table in which the first entry that asks for an id gets `first_id`.
     pub fn new(first_id: u64) -> impl PinInit<Self> {
         // INVARIANT: There are no nodes.
         pin_init!(Self {
@@ -204,53 +230,56 @@ impl<T> Table<T> {
             head: ptr::null_mut(),
             tail: ptr::null_mut(),
             next_id: first_id,
+            parked: 0,
             _pin: PhantomPinned,
         })
     }
 
-    /// Parks `value` in the table while `stay` runs, and returns what that returns.
+    /// Parks an entry in the table while `stay` runs, and returns what that returns.
     ///
     /// `guard` is the lock that protects the table, and `table` says where the table is in its
-    /// data. `stay` gets the lock, and the entry's id.
+    /// data. The entry has `value`, and refers to `shared`. `stay` gets the lock, and a ticket for
+    /// the entry.
     ///
-    /// The entry is not in the queue until [`Entry::enqueue_last`] or [`Entry::enqueue_first`] puts
-    /// it there. The lock is released when `stay` has returned, and then `value` is dropped.
+    /// The entry is in the queue when [`Entry::enqueue_last`] or [`Entry::enqueue_first`] has put
+    /// it there, and found by its id when [`Entry::assign_id`] has given it one. The lock is
+    /// released when `stay` has returned, and then `value` is dropped.
     #[inline]
     pub fn park<U: ?Sized, B: Backend, R>(
         guard: Guard<'_, U, B>,
-        table: impl FnOnce(Pin<&mut U>) -> Pin<&mut Table<T>>,
+        table: impl FnOnce(Pin<&mut U>) -> Pin<&mut Self>,
         value: T,
-        stay: impl for<'p> FnOnce(&mut Held<'p, U, B>, u64) -> R,
+        shared: &S,
+        stay: impl for<'p> FnOnce(&mut Held<'p, U, B>, &Ticket<'p, T, S>) -> R,
     ) -> R
     where
         T: Send,
+        S: Sync,
     {
-        // Declared before `held`, and thus dropped after the lock is released.
-        let mut node = Node {
-            id: 0,
-            table: ptr::null_mut(),
-            parent: ptr::null_mut(),
-            children: [ptr::null_mut(); FANOUT],
-            is_queued: false,
-            prev: ptr::null_mut(),
-            next: ptr::null_mut(),
-            task: Task::current_raw(),
-            value,
-        };
+        // From here on, the node is only accessed through this pointer.
+        let mut node = MaybeUninit::<Node<T, S>>::uninit();
+        let node = node.as_mut_ptr();
+
+        // SAFETY: The node is ours. What the tree and the queue need stays uninitialised until it
+        // is put there.
+        unsafe {
+            (&raw mut (*node).is_indexed).write(false);
+            (&raw mut (*node).is_queued).write(false);
+            (&raw mut (*node).task).write(Task::current_raw());
+            (&raw mut (*node).shared).write(shared);
+            (&raw mut (*node).value).write(value);
+        }
+
         let mut held = Held {
             guard,
             _invariant: PhantomData,
         };
-
-        // Once linked, the node is only accessed through this pointer.
-        let node = &raw mut node;
-
         let data = held.data();
         let end_of_data = size_of_val(&*data);
         let start_of_data = ptr::from_ref(&*data).cast::<u8>().addr();
         // SAFETY: Nothing is moved out of the table.
-        let table = unsafe { Pin::into_inner_unchecked(table(data)) };
-        let start = ptr::from_ref(&*table).addr().wrapping_sub(start_of_data);
+        let this = unsafe { Pin::into_inner_unchecked(table(data)) };
+        let start = ptr::from_ref(&*this).addr().wrapping_sub(start_of_data);
 
         // A table that the data merely points to could be taken away and used without the lock.
         assert!(
@@ -258,28 +287,36 @@ impl<T> Table<T> {
             "a table must be part of what its lock protects"
         );
 
-        // SAFETY: `node` was just created. It stays where it is until it is unlinked below.
-        // INVARIANT: The table lies within the data of the lock, where it is pinned: an exclusive
-        // reference to it implies that the lock is held.
-        let id = unsafe { table.insert(node) };
+        // INVARIANT: The node stays where it is until it has left the table, below. The table lies
+        // within the data of the lock, where it is pinned: an exclusive reference to it implies
+        // that the lock is held.
+        this.parked += 1;
+        let table = &raw mut *this;
+        // INVARIANT: The node is parked in the table for as long as `stay` has the ticket.
+        let ticket = Ticket {
+            node,
+            table,
+            _invariant: PhantomData,
+        };
 
-        let ret = stay(&mut held, id);
+        let ret = stay(&mut held, &ticket);
 
         // SAFETY: The lock is held: `stay` cannot have exchanged or dropped `held`, since its type
         // names a lifetime of which `stay` knows nothing. With it we have the only access to the
-        // data, in which the table still is, unless it was dropped: then `table` is null.
-        unsafe {
-            if !(*node).table.is_null() {
-                (*(*node).table).unlink(node);
-            }
-        }
+        // data, in which the table still is, as dropping it would have been a panic.
+        unsafe { (*table).leave(node) };
+
+        // The value may be anything, which may not be dropped under the lock.
+        drop(held);
+        // SAFETY: The value was initialised above, and nothing leads to the node any more.
+        unsafe { ptr::drop_in_place(&raw mut (*node).value) };
 
         ret
     }
 
     /// Finds an entry by its id.
     #[inline]
-    pub fn get(self: Pin<&mut Self>, id: u64) -> Option<Entry<'_, T>> {
+    pub fn get(self: Pin<&mut Self>, id: u64) -> Option<Entry<'_, T, S>> {
         let mut node = self.root;
         let mut digits = id;
 
@@ -296,13 +333,28 @@ impl<T> Table<T> {
         None
     }
 
+    /// The entry that the current task has parked, for which it has `ticket`.
+    ///
+    /// There is none if the ticket is for another table.
+    #[inline]
+    pub fn entry(self: Pin<&mut Self>, ticket: &Ticket<'_, T, S>) -> Option<Entry<'_, T, S>> {
+        // INVARIANT: By the invariants of the ticket, its node is parked in its table.
+        ptr::eq(ticket.table, &*self).then(|| Entry {
+            table: self,
+            node: ticket.node,
+        })
+    }
+
     /// The first entry of the queue.
     #[inline]
-    pub fn first(self: Pin<&mut Self>) -> Option<Entry<'_, T>> {
+    pub fn first(self: Pin<&mut Self>) -> Option<Entry<'_, T, S>> {
         let node = self.head;
 
-        // By the type invariants, `node` is a node of this table.
-        (!node.is_null()).then_some(Entry { table: self, node })
+        if node.is_null() {
+            return None;
+        }
+        // INVARIANT: By the type invariants, `node` is parked in this table.
+        Some(Entry { table: self, node })
     }
 
     /// The first entry of the queue whose value satisfies `predicate`.
@@ -311,7 +363,7 @@ impl<T> Table<T> {
     pub fn find_queued(
         self: Pin<&mut Self>,
         mut predicate: impl FnMut(&T) -> bool,
-    ) -> Option<Entry<'_, T>> {
+    ) -> Option<Entry<'_, T, S>> {
         let mut node = self.head;
 
         while !node.is_null() {
@@ -326,7 +378,7 @@ impl<T> Table<T> {
         None
     }
 
-    /// The id that the next entry gets.
+    /// The id that the next entry gets that asks for one.
     #[inline]
     pub fn next_id(&self) -> u64 {
         self.next_id
@@ -338,13 +390,13 @@ impl<T> Table<T> {
         !self.head.is_null()
     }
 
-    /// Whether the table has any entry.
+    /// Whether the table has any entry, in the queue or not.
     #[inline]
     pub fn is_empty(&self) -> bool {
-        self.root.is_null()
+        self.parked == 0
     }
 
-    /// Puts every entry that is not in the queue at its end, in no particular order.
+    /// Puts every entry that has an id and is not in the queue at its end, in no particular order.
     ///
     /// This takes time linear in the number of entries.
     pub fn enqueue_all(self: Pin<&mut Self>) {
@@ -369,7 +421,7 @@ impl<T> Table<T> {
     /// # Safety
     ///
     /// `node` must be in the tree of a table to which the caller has exclusive access.
-    unsafe fn next_in_preorder(mut node: *mut Node<T>) -> *mut Node<T> {
+    unsafe fn next_in_preorder(mut node: *mut Node<T, S>) -> *mut Node<T, S> {
         // SAFETY: By the safety requirements and the type invariants, all nodes that `node` is
         // linked with are alive and ours to access.
         unsafe {
@@ -393,10 +445,9 @@ impl<T> Table<T> {
     ///
     /// # Safety
     ///
-    /// `node` must not be linked, and stay valid, in its place, and accessed by nobody but this
-    /// table until it is unlinked, which must happen under the lock that protects this table.
+    /// `node` must be parked in this table and not in the tree.
     #[inline]
-    unsafe fn insert(&mut self, node: *mut Node<T>) -> u64 {
+    unsafe fn index(&mut self, node: *mut Node<T, S>) {
         let id = self.next_id;
         self.next_id = id.wrapping_add(1);
 
@@ -404,8 +455,8 @@ impl<T> Table<T> {
         let mut parent = ptr::null_mut();
         let mut digits = id;
 
-        // SAFETY: `node` is valid by the safety requirements; the nodes on the way are so by the
-        // type invariants.
+        // SAFETY: `node` is ours to access by the safety requirements; the nodes on the way are so
+        // by the type invariants.
         unsafe {
             while !(*place).is_null() {
                 parent = *place;
@@ -414,26 +465,42 @@ impl<T> Table<T> {
             }
             *place = node;
             (*node).id = id;
-            (*node).table = self;
             (*node).parent = parent;
+            (*node).children = [ptr::null_mut(); FANOUT];
+            (*node).is_indexed = true;
         }
-        id
     }
 
-    /// Takes `node` out of the queue, if it is there, and out of the tree.
+    /// Has `node` leave the table.
     ///
     /// # Safety
     ///
-    /// `node` must be in this table.
+    /// `node` must be parked in this table, and is not any more.
     #[inline]
-    unsafe fn unlink(&mut self, node: *mut Node<T>) {
-        // SAFETY: By the safety requirements and the type invariants, `node` and all nodes that it
-        // is linked with are alive and ours to access.
+    unsafe fn leave(&mut self, node: *mut Node<T, S>) {
+        // SAFETY: By the safety requirements, `node` is ours to access.
         unsafe {
             if (*node).is_queued {
                 self.unlink_queued(node);
             }
+            if (*node).is_indexed {
+                self.unlink_indexed(node);
+            }
+        }
+        // INVARIANT: Nothing leads to the node.
+        self.parked -= 1;
+    }
 
+    /// Takes `node` out of the tree.
+    ///
+    /// # Safety
+    ///
+    /// `node` must be in the tree of this table.
+    #[inline]
+    unsafe fn unlink_indexed(&mut self, node: *mut Node<T, S>) {
+        // SAFETY: By the safety requirements and the type invariants, `node` and all nodes that it
+        // is linked with are alive and ours to access.
+        unsafe {
             let leaf = Self::leaf_below(node);
             *self.place_of(leaf) = ptr::null_mut();
 
@@ -457,7 +524,7 @@ impl<T> Table<T> {
     ///
     /// `node` must be in the tree of a table to which the caller has exclusive access.
     #[inline]
-    unsafe fn leaf_below(mut node: *mut Node<T>) -> *mut Node<T> {
+    unsafe fn leaf_below(mut node: *mut Node<T, S>) -> *mut Node<T, S> {
         // SAFETY: By the safety requirements and the type invariants, all nodes below `node` are
         // alive and ours to access.
         while let Some(&child) = unsafe { (*node).children.iter().find(|child| !child.is_null()) } {
@@ -470,9 +537,9 @@ impl<T> Table<T> {
     ///
     /// # Safety
     ///
-    /// `node` must be in this table.
+    /// `node` must be in the tree of this table.
     #[inline]
-    unsafe fn place_of(&mut self, node: *mut Node<T>) -> *mut *mut Node<T> {
+    unsafe fn place_of(&mut self, node: *mut Node<T, S>) -> *mut *mut Node<T, S> {
         // SAFETY: By the safety requirements and the type invariants, `node` and its parent, if it
         // has one, are alive and ours to access.
         unsafe {
@@ -493,10 +560,10 @@ impl<T> Table<T> {
     ///
     /// # Safety
     ///
-    /// `node` must be in this table and not in the queue, in which `prev` and `next` must follow
-    /// each other, or be its end and null.
+    /// `node` must be parked in this table and not in the queue, in which `prev` and `next` must
+    /// follow each other, or be its end and null.
     #[inline]
-    unsafe fn link(&mut self, node: *mut Node<T>, prev: *mut Node<T>, next: *mut Node<T>) {
+    unsafe fn link(&mut self, node: *mut Node<T, S>, prev: *mut Node<T, S>, next: *mut Node<T, S>) {
         // SAFETY: By the safety requirements and the type invariants, all three nodes are alive, or
         // null, and ours to access.
         unsafe {
@@ -512,9 +579,9 @@ impl<T> Table<T> {
     ///
     /// # Safety
     ///
-    /// `node` must be in this table and in the queue.
+    /// `node` must be in the queue of this table.
     #[inline]
-    unsafe fn unlink_queued(&mut self, node: *mut Node<T>) {
+    unsafe fn unlink_queued(&mut self, node: *mut Node<T, S>) {
         // SAFETY: By the safety requirements and the type invariants, `node` and its neighbours are
         // alive, or null, and ours to access.
         unsafe {
@@ -530,7 +597,7 @@ impl<T> Table<T> {
     ///
     /// `node` must be null or in the queue of this table.
     #[inline]
-    unsafe fn next_of(&mut self, node: *mut Node<T>) -> *mut *mut Node<T> {
+    unsafe fn next_of(&mut self, node: *mut Node<T, S>) -> *mut *mut Node<T, S> {
         if node.is_null() {
             &raw mut self.head
         } else {
@@ -545,7 +612,7 @@ impl<T> Table<T> {
     ///
     /// `node` must be null or in the queue of this table.
     #[inline]
-    unsafe fn prev_of(&mut self, node: *mut Node<T>) -> *mut *mut Node<T> {
+    unsafe fn prev_of(&mut self, node: *mut Node<T, S>) -> *mut *mut Node<T, S> {
         if node.is_null() {
             &raw mut self.tail
         } else {
@@ -556,21 +623,10 @@ impl<T> Table<T> {
 }
 
 #[pinned_drop]
-impl<T> PinnedDrop for Table<T> {
+impl<T, S: ?Sized> PinnedDrop for Table<T, S> {
     fn drop(self: Pin<&mut Self>) {
-        // SAFETY: Nothing is moved out of the table.
-        let this = unsafe { Pin::into_inner_unchecked(self) };
-
-        while !this.root.is_null() {
-            let node = this.root;
-
-            // SAFETY: By the type invariants, `node` is alive and in this table. With `table` null,
-            // the task that parked it finds that there is nothing left to unlink it from.
-            unsafe {
-                this.unlink(node);
-                (*node).table = ptr::null_mut();
-            }
-        }
+        // Nobody could keep the tasks that have parked from coming back to it.
+        assert!(self.parked == 0, "a table is dropped with entries in it");
     }
 }
 
@@ -578,18 +634,40 @@ impl<T> PinnedDrop for Table<T> {
 ///
 /// # Invariants
 ///
-/// `node` is in `table`.
-pub struct Entry<'a, T> {
-    table: Pin<&'a mut Table<T>>,
-    node: *mut Node<T>,
+/// `node` is parked in `table`.
+pub struct Entry<'a, T, S: ?Sized = ()> {
+    table: Pin<&'a mut Table<T, S>>,
+    node: *mut Node<T, S>,
 }
 
-impl<T> Entry<'_, T> {
-    /// The entry's id.
+impl<T, S: ?Sized> Entry<'_, T, S> {
+    /// The entry's id, if it has one.
     #[inline]
-    pub fn id(&self) -> u64 {
+    pub fn id(&self) -> Option<u64> {
         // SAFETY: By the type invariants, `node` is alive and ours to access.
-        unsafe { (*self.node).id }
+        unsafe { (*self.node).is_indexed.then(|| (*self.node).id) }
+    }
+
+    /// Returns the entry's id, by which it is found from now on.
+    #[inline]
+    pub fn assign_id(&mut self) -> u64 {
+        let (table, node) = self.table();
+
+        // SAFETY: By the type invariants, `node` is parked in the table and ours to access.
+        unsafe {
+            if !(*node).is_indexed {
+                table.index(node);
+            }
+            (*node).id
+        }
+    }
+
+    /// What the task keeps for others to look at.
+    #[inline]
+    pub fn shared(&self) -> &S {
+        // SAFETY: By the type invariants, `node` is alive, and thus what it refers to is, which is
+        // borrowed for as long as the task is in `Table::park()`.
+        unsafe { &*(*self.node).shared }
     }
 
     /// The parked value.
@@ -633,9 +711,10 @@ impl<T> Entry<'_, T> {
     #[inline]
     pub fn enqueue_last(&mut self) {
         if !self.is_queued() {
-            let table = self.table();
-            // SAFETY: By the type invariants, `node` is in the table, and it is not in the queue.
-            unsafe { table.0.link(table.1, table.0.tail, ptr::null_mut()) };
+            let (table, node) = self.table();
+            // SAFETY: By the type invariants, `node` is parked in the table, and it is not in the
+            // queue.
+            unsafe { table.link(node, table.tail, ptr::null_mut()) };
         }
     }
 
@@ -643,9 +722,10 @@ impl<T> Entry<'_, T> {
     #[inline]
     pub fn enqueue_first(&mut self) {
         if !self.is_queued() {
-            let table = self.table();
-            // SAFETY: By the type invariants, `node` is in the table, and it is not in the queue.
-            unsafe { table.0.link(table.1, ptr::null_mut(), table.0.head) };
+            let (table, node) = self.table();
+            // SAFETY: By the type invariants, `node` is parked in the table, and it is not in the
+            // queue.
+            unsafe { table.link(node, ptr::null_mut(), table.head) };
         }
     }
 
@@ -653,15 +733,15 @@ impl<T> Entry<'_, T> {
     #[inline]
     pub fn dequeue(&mut self) {
         if self.is_queued() {
-            let table = self.table();
-            // SAFETY: By the type invariants, `node` is in the table, and it is in the queue.
-            unsafe { table.0.unlink_queued(table.1) };
+            let (table, node) = self.table();
+            // SAFETY: `node` is in the queue.
+            unsafe { table.unlink_queued(node) };
         }
     }
 
     /// The table, from which nothing may be moved, and the node.
     #[inline]
-    fn table(&mut self) -> (&mut Table<T>, *mut Node<T>) {
+    fn table(&mut self) -> (&mut Table<T, S>, *mut Node<T, S>) {
         // SAFETY: The callers move nothing out of the table.
         let table = unsafe { self.table.as_mut().get_unchecked_mut() };
 
