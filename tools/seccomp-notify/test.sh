@@ -11,7 +11,7 @@
 # REPEAT=N runs those suites N times.
 #
 # usage: test.sh [suite]...	(all; or some of: host check build object kunit
-#				seccomp_bpf seccomp_notify)
+#				seccomp_bpf seccomp_notify bench)
 
 set -euo pipefail
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
@@ -183,20 +183,31 @@ build_selftests() {
 	return 1
 }
 
+# This test of the base's wants 100,000 round trips in 30 seconds, which is too
+# much for a kernel that checks itself, and for a slow machine. The C kernel
+# tells: what it cannot do in time is not asked of the other.
+CAPPED=user_notification_wait_killable_after_reply
+too_slow=${DEBUG:+1}
+
 # run_selftest <program> <implementation> <CPUs>
 run_selftest() {
 	local program=$1 impl=$2/$3 flavour=$prefix$2 cpus=$3 started=$SECONDS status=0
 	local name=$RESULTS/$1-$2-smp$3
 
 	[[ -e $(image_of "$flavour") ]] || { missing "$program" "$impl"; return; }
-	# 100,000 round trips in 30 seconds are too much for a kernel that checks itself.
-	if [[ -n $DEBUG && $program == seccomp_bpf ]]; then
-		program="seccomp_bpf -T user_notification_wait_killable_after_reply"
+	if [[ -n $too_slow && $program == seccomp_bpf ]]; then
+		program="seccomp_bpf -T $CAPPED"
 	fi
 	rm -f "$name.ktap" "$name.dmesg"
 	"$TOOLS/vm.sh" --flavour "$flavour" --cpus "$cpus" --timeout $((600 * slow)) --console "$name.dmesg" \
 		exec "$(printf '%q ' bash "$TOOLS/selftest-guest.sh" "$BUILD/kselftest/seccomp") $program" \
 		< /dev/null > "$name.ktap" 2> "$name.stderr" || status=$?
+	if [[ $1 == seccomp_bpf && $2 == c && -z $too_slow ]] &&
+		grep -q "$CAPPED: Test terminated by timeout" "$name.ktap"; then
+		too_slow=1
+		run_selftest "$@"
+		return
+	fi
 	[[ -s $name.stderr ]] || rm -f "$name.stderr"
 	: >> "$name.dmesg"
 	if ((status == 124)); then
@@ -222,6 +233,23 @@ compare_totals() {
 	fi
 }
 
+# What must not get slower: the targets of the benchmark.
+run_bench() {
+	local started=$SECONDS log=$RESULTS/bench.log met missed status=0
+
+	QUICK=1 "$TOOLS/bench.sh" > "$log" 2>&1 || status=$?
+	met=$(sed -n 's/^\([0-9]*\) targets met, .*/\1/p' "$log")
+	missed=$(sed -n 's/^.* targets met, \([0-9]*\) missed$/\1/p' "$log")
+	if ((status)) && ((${missed:-0} == 0)); then
+		missed=1
+	fi
+	record bench both "${met:-0}" "${missed:-1}" 0 "$started"
+	if ((${missed:-1})); then
+		note bench both "see $log"
+		grep -E '^(missed|not measured|error)' "$log" | sed 's/^/    /' || true
+	fi
+}
+
 only=("$@")
 prefix=${DEBUG:+debug-}
 slow=${DEBUG:+4}
@@ -236,7 +264,7 @@ mkdir -p "$RESULTS"
 if [[ -z $DEBUG ]]; then
 	! wants host || run_host
 fi
-if wants build || wants seccomp_bpf || wants seccomp_notify; then
+if wants build || wants seccomp_bpf || wants seccomp_notify || wants bench; then
 	run_build "${prefix}rust" || true
 	run_build "${prefix}c" || true
 elif wants object; then
@@ -268,6 +296,9 @@ if wants seccomp_bpf || wants seccomp_notify; then
 	else
 		record kselftest - 0 1 0 "$SECONDS"
 	fi
+fi
+if [[ -z $DEBUG ]]; then
+	! wants bench || run_bench
 fi
 
 if ((${#notes[@]})); then
