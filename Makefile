@@ -4,13 +4,14 @@
 # what it needs.  Variables: IMPL=rust|c, DEBUG=1, KDIR=, BUILD=, V=1.
 
 TOOLS := tools/seccomp-notify
-export IMPL DEBUG KDIR BUILD V FORCE CMD RWDIR
+export IMPL DEBUG KDIR BUILD V FORCE CMD RWDIR QUICK
 
 .PHONY: help
 help:
 	@echo 'make run          build, boot and show a supervisor at work'
 	@echo 'make shell        the same kernel, and a shell in it'
 	@echo 'make test         everything there is to prove; DEBUG=1 adds KASAN and lockdep'
+	@echo 'make bench        what a round trip costs, C and Rust; QUICK=1 in five minutes'
 	@echo 'make kernel       build only; IMPL=rust (default) or IMPL=c'
 	@echo "make exec CMD='…' run a command of yours in the guest; RWDIR= is writable there"
 	@echo 'make menuconfig   change the configuration before building'
@@ -21,8 +22,8 @@ help:
 	@echo 'make clean        remove all that was built and fetched'
 	@echo 'Variables: KDIR= an unpacked Linux 7.3, BUILD= where to build, V=1 full output'
 
-.PHONY: run shell test kernel exec menuconfig check series apply refresh clean
-run shell test exec check series apply refresh clean:
+.PHONY: run shell test bench kernel exec menuconfig check series apply refresh clean
+run shell test bench exec check series apply refresh clean:
 	@$(TOOLS)/$@.sh
 kernel:
 	@$(TOOLS)/kernel.sh

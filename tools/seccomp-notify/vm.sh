@@ -12,6 +12,8 @@
 #   --rw DIR       DIR is writable inside, and stays written (repeatable)
 #   --console F    what the kernel says goes to file F
 #   --cpus N, --memory M, --append ARG
+#   --icount       emulated, with a clock that counts instructions, 1 ns each; with
+#                  several CPUs they take turns
 #   --timeout S    the guest is ended after S seconds, with status 124
 #
 # The exit status is the command's; 255 if the guest died before it ended.
@@ -27,9 +29,11 @@ memory=1G
 timeout=0
 console=$LOG/console.log
 options=()
+icount=
 
 while (($#)); do
 	case $1 in
+	--icount) icount=1; cpus=1; shift; continue ;;
 	--flavour) flavour=$2 ;;
 	--rw) options+=("--rwdir=$(cd "$2" && pwd -P)") ;;
 	--console) console=$(readlink -m "$2") ;;
@@ -69,7 +73,11 @@ probe_kvm() {
 take_lock
 PATH=$BUILD/venv/bin:$PATH	# vng calls its own virtme-run
 vng=(vng --run "$image" --user root)
-probe_kvm || vng+=(--disable-kvm)
+if [[ -n $icount ]]; then
+	vng+=(--disable-kvm "--qemu-opts=-icount shift=0,sleep=off")
+else
+	probe_kvm || vng+=(--disable-kvm)
+fi
 vng+=(--cpus "$cpus" --memory "$memory" "${options[@]}")
 
 if [[ $action == shell ]]; then
