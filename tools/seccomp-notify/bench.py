@@ -144,12 +144,14 @@ def draw(results, commit, path):
         axis.axhline(floor, color="grey", linewidth=0.8, linestyle=":", label="eventfd ping-pong")
         if first == 0:
             axis.set_xscale("symlog", linthresh=100)
+            axis.set_xlim(-20, 15000)
         else:
             axis.set_xscale("log", base=2)
         ticks = [point[0] for point in points]
         axis.set_xticks(ticks, [f"{tick:,}" for tick in ticks])
         axis.minorticks_off()
         axis.set_yscale("log")
+        axis.set_ylim(6000, 400000)
         axis.set_xlabel(label)
         axis.grid(True, alpha=0.3)
     axes[0].set_ylabel("guest instructions per round trip")
