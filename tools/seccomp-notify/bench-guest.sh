@@ -14,5 +14,7 @@ mountpoint -q /sys/kernel/tracing || mount -t tracefs tracefs /sys/kernel/tracin
 cp "$1" /dev/shm/program
 output=$2
 shift 2
+# What booting has started comes to rest; with -icount, idle time takes none.
+sleep 5
 /dev/shm/program "$@" | tee /dev/shm/output
 cp /dev/shm/output "$output"

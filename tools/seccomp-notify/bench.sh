@@ -64,7 +64,7 @@ measure() {
 
 rounds=2000
 smp_rounds=500
-[[ -z $QUICK ]] || rounds=500
+[[ -z $QUICK ]] || rounds=1000
 
 take_lock
 "$TOOLS/setup.sh" build guest
