@@ -11,7 +11,7 @@ help:
 	@echo 'make run          build, boot and show a supervisor at work'
 	@echo 'make shell        the same kernel, and a shell in it'
 	@echo 'make test         everything there is to prove; DEBUG=1 adds KASAN and lockdep'
-	@echo 'make bench        what a round trip costs, C and Rust; QUICK=1 in five minutes'
+	@echo 'make bench        what a round trip costs, C and Rust; QUICK=1 with fewer'
 	@echo 'make kernel       build only; IMPL=rust (default) or IMPL=c'
 	@echo "make exec CMD='…' run a command of yours in the guest; RWDIR= is writable there"
 	@echo 'make menuconfig   change the configuration before building'

@@ -5,8 +5,8 @@
 # Rust one, in instructions of the guest (see vm.sh --icount), each figure
 # twice. Wall time as well, where KVM works.
 #
-# Leaves in build/bench: results.json, chart.svg, table.txt, and what the
-# benchmark program said in each guest.
+# Leaves in build/bench: results.json, chart.svg, and what the benchmark program
+# said in each guest.
 #
 # QUICK=1 takes fewer round trips, and draws nothing.
 #

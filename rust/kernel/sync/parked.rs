@@ -734,7 +734,8 @@ impl<T, S: ?Sized> Entry<'_, T, S> {
     pub fn dequeue(&mut self) {
         if self.is_queued() {
             let (table, node) = self.table();
-            // SAFETY: `node` is in the queue.
+            // SAFETY: By the type invariants, `node` is parked in the table, and `is_queued` says
+            // that it is in the queue.
             unsafe { table.unlink_queued(node) };
         }
     }
