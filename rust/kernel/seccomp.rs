@@ -15,6 +15,7 @@ use crate::{
         FromBytes, //
     }, //
 };
+use core::mem::offset_of;
 
 /// A system call as a filter sees it (`struct seccomp_data`).
 pub type Data = bindings::seccomp_data;
@@ -28,6 +29,31 @@ pub type NotifResp = bindings::seccomp_notif_resp;
 /// The supervisor's request to install an fd (`struct seccomp_notif_addfd`).
 pub type NotifAddfd = bindings::seccomp_notif_addfd;
 
+/// What the supervisor passes in to answer and receive in one call, before the room for what is
+/// received (`struct seccomp_notif_send_recv`).
+#[repr(C)]
+pub struct SendRecvArgs {
+    /// `SECCOMP_NOTIF_SEND_RECV_*`.
+    pub flags: u32,
+    /// Must be 0.
+    pub reserved: u32,
+    /// The answer.
+    pub resp: NotifResp,
+}
+
+impl SendRecvArgs {
+    /// The size, in bytes, after which the room for a [`Notif`] begins.
+    pub const SIZE: usize = size_of::<Self>();
+}
+
+static_assert!(SendRecvArgs::SIZE == offset_of!(bindings::seccomp_notif_send_recv, notif));
+static_assert!(
+    offset_of!(SendRecvArgs, resp) == offset_of!(bindings::seccomp_notif_send_recv, resp)
+);
+static_assert!(
+    offset_of!(SendRecvArgs, flags) == offset_of!(bindings::seccomp_notif_send_recv, flags)
+);
+
 // What follows leaves no room for padding.
 static_assert!(size_of::<Data>() == 2 * size_of::<u32>() + 7 * size_of::<u64>());
 static_assert!(size_of::<Notif>() == size_of::<u64>() + 2 * size_of::<u32>() + size_of::<Data>());
@@ -40,3 +66,6 @@ unsafe impl FromBytes for NotifResp {}
 
 // SAFETY: All fields are integers, which may have any value.
 unsafe impl FromBytes for NotifAddfd {}
+
+// SAFETY: All fields are integers, or a `NotifResp`, which is `FromBytes` itself.
+unsafe impl FromBytes for SendRecvArgs {}

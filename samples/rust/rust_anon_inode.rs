@@ -24,8 +24,10 @@ use kernel::{
     fs::{
         anon_inode::{
             new_file,
+            operations,
             AnonInodeFile,
-            IoctlFile, //
+            IoctlFile,
+            Operations, //
         },
         file::{
             flags,
@@ -48,20 +50,20 @@ use kernel::{
     },
     prelude::*,
     sync::{
-        new_spinlock,
-        parked::{
-            Sleep,
-            Table, //
-        },
+        new_mutex,
         poll::{
             PollCondVarBox,
             PollEvents,
             PollTable, //
         },
         static_lock_class,
+        waiter::{
+            Sleep,
+            WaiterList, //
+        },
         Arc,
         ArcBorrow,
-        SpinLock, //
+        Mutex, //
     }, //
 };
 
@@ -129,7 +131,7 @@ impl Device {
 #[pin_data]
 struct Mailbox {
     #[pin]
-    inner: SpinLock<Inner>,
+    inner: Mutex<Inner>,
     pollers: PollCondVarBox,
 }
 
@@ -138,7 +140,7 @@ struct Mailbox {
 struct Inner {
     /// Those who wait for their number to be taken.
     #[pin]
-    letters: Table<Letter>,
+    letters: WaiterList<Letter>,
     taken: u64,
 }
 
@@ -155,8 +157,8 @@ impl Mailbox {
 
         Arc::pin_init(
             pin_init!(Self {
-                inner <- new_spinlock!(pin_init!(Inner {
-                    letters <- Table::new(0),
+                inner <- new_mutex!(pin_init!(Inner {
+                    letters <- WaiterList::new(),
                     taken: 0,
                 })),
                 pollers,
@@ -171,6 +173,7 @@ impl AnonInodeFile for Mailbox {
     type Ptr = Arc<Self>;
 
     const NAME: &'static CStr = c"rust-anon-inode";
+    const OPERATIONS: &'static Operations<Self> = operations!(Mailbox);
 
     fn ioctl(this: ArcBorrow<'_, Self>, file: &IoctlFile, cmd: u32, arg: usize) -> Result<isize> {
         this.ioctl(file, cmd, arg)
@@ -196,21 +199,18 @@ impl Mailbox {
             answer: None,
         };
 
-        Table::park(
+        WaiterList::wait(
             self.inner.lock(),
             |inner| inner.project().letters,
             letter,
             &(),
             |held, ticket| {
-                if let Some(mut letter) = held.data().project().letters.entry(ticket) {
+                if let Some(mut letter) = held.data().project().letters.own(ticket) {
                     letter.enqueue_last();
-                }
-                if self.pollers.has_waiters() {
-                    self.pollers.notify_poll(PollEvents::IN);
                 }
 
                 loop {
-                    let mut letter = held.data().project().letters.entry(ticket).ok_or(EIO)?;
+                    let mut letter = held.data().project().letters.own(ticket).ok_or(EIO)?;
 
                     if let Some(answer) = letter.value().answer {
                         return Ok(answer as isize);
@@ -218,7 +218,12 @@ impl Mailbox {
                     if current!().signal_pending() {
                         return Err(ERESTARTSYS);
                     }
-                    held.sleep(Sleep::Interruptible);
+                    held.sleep(ticket, Sleep::Interruptible, || {
+                        if self.pollers.has_waiters() {
+                            self.pollers.notify_poll(PollEvents::IN);
+                        }
+                        true
+                    });
                 }
             },
         )
@@ -227,7 +232,7 @@ impl Mailbox {
     /// Takes the number that has waited longest.
     #[ioctl(_IOWR(0xc2) = TAKE)]
     fn take(&self, _file: &IoctlFile, to: ZeroedOut<u64>) -> Result<isize> {
-        let number = {
+        let (number, mut wakeup) = {
             let mut inner = self.inner.lock();
             let inner = inner.as_mut().project();
             let mut letter = inner.letters.first().ok_or(EAGAIN)?;
@@ -235,10 +240,11 @@ impl Mailbox {
             letter.dequeue();
             letter.value().answer = Some(*inner.taken);
             *inner.taken += 1;
-            letter.wake();
-            letter.value().number
+            (letter.value().number, letter.end_sleep())
         };
 
+        // The lock is released: whoever is woken takes it.
+        wakeup.wake();
         to.write(&number)?;
         Ok(0)
     }

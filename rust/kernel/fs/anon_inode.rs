@@ -3,7 +3,8 @@
 //! Files without a name, on an anonymous inode.
 //!
 //! Some kernel objects are given to userspace as an fd that no path leads to: an epoll instance, a
-//! seccomp listener. [`AnonInodeFile`] says what such a file does, and [`new_file`] makes one.
+//! seccomp listener. [`AnonInodeFile`] says what such a file does, [`new_file`] makes one, and
+//! [`from_file`] knows it again.
 //!
 //! C header: [`include/linux/anon_inodes.h`](srctree/include/linux/anon_inodes.h).
 //!
@@ -15,9 +16,12 @@
 //! use kernel::{
 //!     fs::{
 //!         anon_inode::{
+//!             from_file,
 //!             new_file,
+//!             operations,
 //!             AnonInodeFile,
-//!             IoctlFile, //
+//!             IoctlFile,
+//!             Operations, //
 //!         },
 //!         file::flags,
 //!     },
@@ -48,6 +52,7 @@
 //!     type Ptr = Arc<Self>;
 //!
 //!     const NAME: &'static CStr = c"counter";
+//!     const OPERATIONS: &'static Operations<Self> = operations!(Counter);
 //!
 //!     fn ioctl(
 //!         this: ArcBorrow<'_, Self>,
@@ -62,7 +67,23 @@
 //! let counter = Arc::new(Counter(Atomic::new(0)), GFP_KERNEL)?;
 //! let file = new_file::<Counter>(counter, flags::O_RDWR)?;
 //! // An fd for userspace: `FileDescriptorReservation::fd_install(file)`.
-//! # drop(file);
+//!
+//! // When userspace names it in another call, the counter is found again.
+//! assert!(from_file::<Counter>(&file).is_some());
+//!
+//! // Files of another type are not taken for it, and be all of their code the same.
+//! struct Other(#[expect(dead_code)] Atomic<i32>);
+//!
+//! #[vtable]
+//! impl AnonInodeFile for Other {
+//! #   type OwnerModule = LocalModule;
+//!     type Ptr = Arc<Self>;
+//!
+//!     const NAME: &'static CStr = c"other";
+//!     const OPERATIONS: &'static Operations<Self> = operations!(Other);
+//! }
+//!
+//! assert!(from_file::<Other>(&file).is_none());
 //! # Ok::<(), Error>(())
 //! ```
 
@@ -94,7 +115,10 @@ use crate::{
 use core::{
     marker::PhantomData,
     ops::Deref,
-    ptr::NonNull, //
+    ptr::{
+        self,
+        NonNull, //
+    }, //
 };
 
 /// What a file on an anonymous inode does.
@@ -106,11 +130,15 @@ pub trait AnonInodeFile: Sized + 'static {
     /// The name of this class of files, as `/proc/PID/fd` shows it.
     const NAME: &'static CStr;
 
+    /// The C side's table of what such a file does, as [`operations!`] writes it.
+    const OPERATIONS: &'static Operations<Self>;
+
     /// Called when the last reference to the file is gone.
     ///
     /// It runs in process context and may sleep. No other handler of this file runs then, nor will
-    /// any: what the other handlers wait for need not be cut short here.
-    fn release(this: Self::Ptr, _file: &File) {
+    /// any: what the other handlers wait for need not be cut short here. There is no file
+    /// to be passed on: its reference count is zero.
+    fn release(this: Self::Ptr) {
         drop(this);
     }
 
@@ -165,12 +193,13 @@ pub trait AnonInodeFile: Sized + 'static {
 pub fn new_file<T: AnonInodeFile>(this: T::Ptr, flags: u32) -> Result<ARef<File>> {
     let this = this.into_foreign();
 
-    // SAFETY: Name and operations live forever. The operations expect as private data what
-    // `into_foreign()` of this type returned, and own it if this succeeds.
+    // SAFETY: Name and operations live as long as the code that defines `T`, whose module the file
+    // holds through `owner`. The operations expect as private data what `into_foreign()` of this
+    // type returned, and own it if this succeeds.
     let file = from_err_ptr(unsafe {
         bindings::anon_inode_getfile(
             T::NAME.as_char_ptr(),
-            &Operations::<T>::VTABLE,
+            &T::OPERATIONS.0,
             this,
             flags as c_int,
         )
@@ -183,6 +212,26 @@ pub fn new_file<T: AnonInodeFile>(this: T::Ptr, flags: u32) -> Result<ARef<File>
     // SAFETY: The file is new, so that nobody but us has its reference, and no thread is in
     // `fdget_pos()`.
     Ok(unsafe { ARef::from_raw(NonNull::new_unchecked(file.cast())) })
+}
+
+/// What `file` holds, if [`new_file`] made it for `T`.
+#[inline]
+pub fn from_file<T: AnonInodeFile>(
+    file: &LocalFile,
+) -> Option<<T::Ptr as ForeignOwnable>::Borrowed<'_>> {
+    let file = file.as_ptr();
+
+    // SAFETY: There is a reference to the file. Its operations may be set meanwhile if it is that
+    // of a terminal (`__tty_hangup()`), hence the volatile read; those of our files never are.
+    let operations = unsafe { (&raw const (*file).f_op).read_volatile() };
+
+    if !ptr::eq(operations, &T::OPERATIONS.0) {
+        return None;
+    }
+    // SAFETY: By the type invariants of `Operations`, this table is that of `T` alone, and only
+    // `new_file()` gives it to a file. There is a reference to the file for the lifetime of what is
+    // returned.
+    Some(unsafe { Operations::<T>::borrow(file) })
 }
 
 /// The file on which an ioctl was called, in the handler of that ioctl.
@@ -226,9 +275,43 @@ impl Deref for IoctlFile {
 }
 
 /// The C side's table of what files of type `T` do.
-struct Operations<T: AnonInodeFile>(PhantomData<T>);
+///
+/// # Invariants
+///
+/// It is a `static`: no table of another type has its address, even if the contents are the same.
+#[repr(transparent)]
+// `T` is invariant: with a subtype of `T`, which is another type, the table would be another's.
+pub struct Operations<T: AnonInodeFile>(bindings::file_operations, PhantomData<fn(T) -> T>);
+
+// SAFETY: The table is only read, and what it points to, functions and the module that owns them,
+// may be used by any thread.
+unsafe impl<T: AnonInodeFile> Sync for Operations<T> {}
+
+/// Defines the [`Operations`](anon_inode::Operations) of files of a type, once for each type, in
+/// its [`OPERATIONS`](anon_inode::AnonInodeFile::OPERATIONS).
+#[macro_export]
+#[doc(hidden)]
+macro_rules! anon_inode_operations {
+    ($type:ty) => {{
+        // SAFETY: This is the initial value of a `static`.
+        static OPERATIONS: $crate::fs::anon_inode::Operations<$type> =
+            unsafe { $crate::fs::anon_inode::Operations::new() };
+
+        &OPERATIONS
+    }};
+}
+pub use anon_inode_operations as operations;
 
 impl<T: AnonInodeFile> Operations<T> {
+    /// # Safety
+    ///
+    /// It may only be the initial value of a `static`.
+    #[doc(hidden)]
+    pub const unsafe fn new() -> Self {
+        // INVARIANT: The caller promises that this becomes a `static`.
+        Self(Self::VTABLE, PhantomData)
+    }
+
     const VTABLE: bindings::file_operations = bindings::file_operations {
         owner: this_module::<T::OwnerModule>().as_ptr(),
         release: Some(Self::release),
@@ -267,8 +350,7 @@ impl<T: AnonInodeFile> Operations<T> {
         // released once, and its other operations are over by then.
         let this = unsafe { T::Ptr::from_foreign((*file).private_data) };
 
-        // SAFETY: The file is valid during this call, and nobody can use its position any more.
-        T::release(this, unsafe { File::from_raw_file(file) });
+        T::release(this);
         0
     }
 
@@ -305,8 +387,9 @@ impl<T: AnonInodeFile> Operations<T> {
         file: *mut bindings::file,
         table: *mut bindings::poll_table_struct,
     ) -> bindings::__poll_t {
-        // SAFETY: The caller has a reference to the file during this call, in which the position is
-        // not used; `table` is as `PollTable` demands.
+        // SAFETY: The caller has a reference to the file during this call. `new_file()` gives it no
+        // operation that uses a position, for which `fdget_pos()` matters. `table` is as
+        // `PollTable` demands.
         let (this, file, table) = unsafe {
             (
                 Self::borrow(file),

@@ -33,7 +33,7 @@ use core::{
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not a way to take an ioctl's argument",
     label = "not an ioctl argument",
-    note = "an ioctl handler takes `In<T>`, `Out<T>`, `ZeroedOut<T>` or `Value<T>`"
+    note = "an ioctl handler takes `In<T>`, `Out<T>`, `ZeroedOut<T>`, `Parts<T>` or `Value<T>`"
 )]
 pub trait Arg: Sized {
     /// The type that the ioctl number is made with: what the argument is, or points to.
@@ -192,6 +192,67 @@ impl<T: AsBytes> Arg for ZeroedOut<T> {
             return Err(EINVAL);
         }
         Out::from_user(arg).map(Self)
+    }
+}
+
+/// An argument that points to a `T` of which the handler takes parts, each as an argument of its
+/// own.
+///
+/// Nothing is read or written before that. A part can be taken more than once: what is read again
+/// may have changed meanwhile, as with any memory of userspace.
+///
+/// # Examples
+///
+/// ```
+/// use kernel::ioctl::{
+///     Arg,
+///     In,
+///     Out,
+///     Parts, //
+/// };
+///
+/// // A number, and room for the answer.
+/// let arg = Parts::<[u64; 2]>::from_user(0)?;
+///
+/// // Nothing is mapped at the null pointer.
+/// assert_eq!(arg.part::<In<u64>, 0>().err(), Some(EFAULT));
+/// assert_eq!(arg.part::<Out<u64>, 8>()?.write(&0).err(), Some(EFAULT));
+/// # Ok::<(), Error>(())
+/// ```
+pub struct Parts<T> {
+    arg: usize,
+    // As a pointer of its task: another would find its own memory there.
+    _data: PhantomData<*mut T>,
+}
+
+impl<T> Parts<T> {
+    /// The part at `OFFSET`, in bytes from the start. It must lie within the `T`, and cannot be a
+    /// [`Value`], which is pointed to by nothing.
+    ///
+    /// Fails with whatever taking such an argument fails with.
+    #[inline]
+    pub fn part<A: Arg, const OFFSET: usize>(&self) -> Result<A> {
+        const {
+            assert!(A::DIR != 0);
+            assert!(OFFSET + size_of::<A::Data>() <= size_of::<T>());
+        }
+
+        // What wraps is checked as any address is.
+        A::from_user(self.arg.wrapping_add(OFFSET))
+    }
+}
+
+impl<T> Arg for Parts<T> {
+    type Data = T;
+
+    const DIR: u32 = uapi::_IOC_READ | uapi::_IOC_WRITE;
+
+    #[inline]
+    fn from_user(arg: usize) -> Result<Self> {
+        Ok(Self {
+            arg,
+            _data: PhantomData,
+        })
     }
 }
 

@@ -1,0 +1,550 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Tasks that wait under a lock, each with something for the others to look at.
+//!
+//! A task that waits for others often has something for them to look at meanwhile: a request to be
+//! served, a place to put an answer. In C such a thing is a structure on the waiting task's stack,
+//! linked into a list that a lock protects. This is the safe form of that pattern: nothing is
+//! allocated, waiting cannot fail, and a waiter is gone from the list before the stack frame that
+//! holds it.
+//!
+//! * With [`WaiterList::wait`], the current task is a waiter of a list for as long as a closure
+//!   runs. The closure gets the lock as a [`Held`], with which it sleeps.
+//! * Whoever holds the lock finds waiters in the order of the queue, or in a [`WaiterTable`] by
+//!   their id, as a [`Waiter`]: changes the value, ends the sleep. The task itself gets at its
+//!   waiter with a [`Ticket`], which takes no search.
+//! * Ending a sleep gives a [`Wakeup`], to be carried out when the lock is released: whoever is
+//!   woken takes the lock, and would run into it.
+//!
+//! # Why nothing that exists
+//!
+//! * [`rbtree`](crate::rbtree) and [`xarray`](crate::xarray) allocate, or take a reservation that
+//!   was allocated before. What waits here is a system call that must not fail for that.
+//! * [`list::List`](crate::list::List) links reference counted objects on the heap. What lies on a
+//!   stack has one owner, who goes when it likes.
+//! * Wait queues, and [`CondVar`](crate::sync::CondVar) on top of them, wake tasks. They do not
+//!   say which task waits for what, and whoever looks for one of them walks past the others. Their
+//!   own lock would come on top of the one that protects the condition.
+//!
+//! # Examples
+//!
+//! ```
+//! use kernel::sync::{
+//!     new_mutex,
+//!     waiter::{
+//!         WaiterList,
+//!         Wakeup, //
+//!     },
+//!     Mutex, //
+//! };
+//!
+//! #[pin_data]
+//! struct Inner {
+//!     #[pin]
+//!     callers: WaiterList<u32>,
+//! }
+//!
+//! impl Inner {
+//!     fn callers(self: Pin<&mut Self>) -> Pin<&mut WaiterList<u32>> {
+//!         self.project().callers
+//!     }
+//! }
+//!
+//! /// Answers the oldest caller with twice its value.
+//! fn answer(inner: Pin<&mut Inner>) -> Wakeup {
+//!     let Some(mut caller) = inner.callers().first() else {
+//!         return Wakeup::NONE;
+//!     };
+//!
+//!     *caller.value() *= 2;
+//!     caller.dequeue();
+//!     caller.end_sleep()
+//! }
+//!
+//! stack_pin_init!(let lock = new_mutex!(pin_init!(Inner { callers <- WaiterList::new() })));
+//! let lock: Pin<&mut Mutex<Inner>> = lock;
+//!
+//! let guard = lock.lock();
+//! let doubled = WaiterList::wait(guard, Inner::callers, 21, &(), |held, ticket| {
+//!     held.data().callers().own(ticket)?.enqueue_last();
+//!
+//!     // Another task would do this while the caller sleeps.
+//!     let wakeup = answer(held.data());
+//!     assert!(!wakeup.is_due());
+//!
+//!     Some(*held.data().callers().own(ticket)?.value())
+//! });
+//! assert_eq!(doubled, Some(42));
+//! assert!(lock.lock().as_mut().callers().is_unused());
+//! # use pin_init::stack_pin_init;
+//! ```
+
+mod index;
+mod list;
+mod sleep;
+
+pub use self::sleep::{
+    Held,
+    Sleep,
+    Wakeup, //
+};
+
+use self::{
+    index::Index,
+    list::List,
+    sleep::Sleeper, //
+};
+use crate::{
+    container_of,
+    prelude::*,
+    sync::lock::{
+        Backend,
+        Guard, //
+    },
+    task::Task,
+};
+use core::{
+    marker::{
+        PhantomData,
+        PhantomPinned, //
+    },
+    mem::MaybeUninit,
+    ptr, //
+};
+
+/// The waiters under a lock, some of them queued.
+///
+/// A list is part of the data that a lock protects. A waiter has a value of type `T`, which
+/// whoever holds the lock can change, and refers to something of type `S` that its task keeps for
+/// others to look at.
+///
+/// None of the operations takes longer with the number of waiters.
+///
+/// # Panics
+///
+/// A list must not be dropped or replaced while it has waiters, queued or not: that is a bug of
+/// its owner.
+///
+/// # Invariants
+///
+/// - `waiters` is the number of nodes that [`WaiterList::wait`] has for this list. They are alive.
+/// - `list` links the `in_list` of such nodes.
+/// - A node is accessed through an exclusive reference to its list only, or, by its task, under
+///   the lock that protects the list.
+#[pin_data(PinnedDrop)]
+pub struct WaiterList<T, S: ?Sized = ()> {
+    list: List,
+    waiters: usize,
+    _nodes: PhantomData<*mut Node<T, S>>,
+    // Moved out of the data that the lock protects, a list would give access to its nodes without
+    // the lock. And tickets have a pointer to the list, which has to stay valid while there are
+    // exclusive references to the list, or to the data around it: neither is `noalias` for a type
+    // that is not `Unpin`, nor for one that has such a field.
+    #[pin]
+    _pin: PhantomPinned,
+}
+
+// SAFETY: A list gives access to values and tasks of other threads under exclusive access to
+// itself, and to what they share. That is sound from any thread for values that are `Send`, what
+// is shared being `Sync`, and tasks, which are `Sync`.
+unsafe impl<T: Send, S: ?Sized + Sync> Send for WaiterList<T, S> {}
+
+/// A [`WaiterList`] whose waiters can be found by an id.
+///
+/// A waiter that is to be found has to be given an id. Ids are consecutive, from a start of the
+/// owner's choice. Giving, finding and taking one away takes time in the depth of a tree: at most
+/// the number of an id's bits, whatever the number of waiters, and about the logarithm of that for
+/// waiters that come and go in order.
+///
+/// # Invariants
+///
+/// `index` indexes the `in_index` of nodes of `list`.
+#[pin_data]
+pub struct WaiterTable<T, S: ?Sized = ()> {
+    #[pin]
+    list: WaiterList<T, S>,
+    index: Index,
+}
+
+// SAFETY: As for `WaiterList`.
+unsafe impl<T: Send, S: ?Sized + Sync> Send for WaiterTable<T, S> {}
+
+/// A waiter as it lies on the stack of its task.
+struct Node<T, S: ?Sized> {
+    in_list: list::Links,
+    in_index: index::Links,
+    sleeper: Sleeper,
+    shared: *const S,
+    value: T,
+}
+
+/// What a task finds its own waiter by, in [`WaiterList::own`].
+///
+/// # Invariants
+///
+/// `node` is a node of `list`, alive and under the lock that the [`Held`] with the same lifetime
+/// is.
+// A pointer, which is neither sent to nor shared with another thread, and a lifetime that nobody
+// else can name: this stays within the closure that `wait()` runs.
+pub struct Ticket<'p, T, S: ?Sized = ()> {
+    node: *mut Node<T, S>,
+    list: *const WaiterList<T, S>,
+    _invariant: PhantomData<fn(&'p ()) -> &'p ()>,
+}
+
+impl<T, S: ?Sized> Ticket<'_, T, S> {
+    #[inline]
+    fn sleeper(&self) -> *mut Sleeper {
+        // SAFETY: By the type invariants, the node is alive.
+        unsafe { &raw mut (*self.node).sleeper }
+    }
+}
+
+impl<T, S: ?Sized> WaiterList<T, S> {
+    /// Creates a list without waiters.
+    pub fn new() -> impl PinInit<Self> {
+        // INVARIANT: There are no nodes.
+        pin_init!(Self {
+            list: List::new(),
+            waiters: 0,
+            _nodes: PhantomData,
+            _pin: PhantomPinned,
+        })
+    }
+
+    /// Has the current task be a waiter while `f` runs, and returns what that returns.
+    ///
+    /// `guard` is the lock that protects the list, and `list` says where the list is in its data.
+    /// The waiter has `value`, and refers to `shared`. `f` gets the lock, and a ticket for the
+    /// waiter.
+    ///
+    /// The waiter is queued when [`Waiter::enqueue_last`] or [`Waiter::enqueue_first`] has put it
+    /// in the queue, and found by an id when [`WaiterTable::assign_id`] has given it one. When `f`
+    /// has returned, it leaves the list, the lock is released, and then `value` is dropped.
+    ///
+    /// # Panics
+    ///
+    /// If the list is not part of the data that the lock protects.
+    #[inline]
+    pub fn wait<U: ?Sized, B: Backend, R>(
+        guard: Guard<'_, U, B>,
+        list: impl FnOnce(Pin<&mut U>) -> Pin<&mut Self>,
+        value: T,
+        shared: &S,
+        f: impl for<'p> FnOnce(&mut Held<'p, U, B>, &Ticket<'p, T, S>) -> R,
+    ) -> R
+    where
+        T: Send,
+        S: Sync,
+    {
+        // From here on, the node is only accessed through this pointer.
+        let mut node = MaybeUninit::<Node<T, S>>::uninit();
+        let node = node.as_mut_ptr();
+
+        // SAFETY: The node is ours, and gone before the current task leaves this function.
+        unsafe {
+            list::Links::init(&raw mut (*node).in_list);
+            index::Links::init(&raw mut (*node).in_index);
+            (&raw mut (*node).sleeper).write(Sleeper::current());
+            (&raw mut (*node).shared).write(shared);
+            (&raw mut (*node).value).write(value);
+        }
+
+        let mut held = Held::new(guard);
+        let data = held.data();
+        let end_of_data = size_of_val(&*data);
+        let start_of_data = ptr::from_ref(&*data).cast::<u8>().addr();
+        // SAFETY: Nothing is moved out of the list.
+        let this = unsafe { Pin::into_inner_unchecked(list(data)) };
+        let start = ptr::from_ref(&*this).addr().wrapping_sub(start_of_data);
+
+        // A list that the data merely points to could be taken away and used without the lock.
+        assert!(
+            start <= end_of_data && end_of_data - start >= size_of::<Self>(),
+            "a list must be part of what its lock protects"
+        );
+
+        // INVARIANT: The node stays where it is until it has left the list, below. The list lies
+        // within the data of the lock, where it is pinned: an exclusive reference to it implies
+        // that the lock is held.
+        this.waiters += 1;
+        let list = &raw mut *this;
+        // INVARIANT: The node is one of the list for as long as `f` has the ticket, whose lifetime
+        // is that of `held`.
+        let ticket = Ticket {
+            node,
+            list,
+            _invariant: PhantomData,
+        };
+
+        let ret = f(&mut held, &ticket);
+
+        // SAFETY: The lock is held: `f` cannot have exchanged or dropped `held`, since its type
+        // names a lifetime of which `f` knows nothing. With it we have the only access to the
+        // data, in which the list still is, as dropping it would have been a panic. If the list is
+        // that of a table, the table with its index is there as well, and dropped with its list
+        // only. `f` does not return if it panics, which is a `BUG()`: as with whatever else is on
+        // the stack of a task that dies of one, the kernel cannot be trusted after that.
+        unsafe {
+            if (*node).in_list.is_linked() {
+                (*list).list.remove(&raw mut (*node).in_list);
+            }
+            index::Links::remove(&raw mut (*node).in_index);
+            // INVARIANT: Nothing leads to the node any more.
+            (*list).waiters -= 1;
+        }
+
+        // The value may be anything, which may not be dropped under the lock.
+        drop(held);
+        // SAFETY: The value was initialised above, and nothing leads to the node any more.
+        unsafe { ptr::drop_in_place(&raw mut (*node).value) };
+
+        ret
+    }
+
+    /// The waiter of the current task, which has `ticket` for it.
+    ///
+    /// There is none if the ticket is for another list.
+    #[inline]
+    pub fn own(self: Pin<&mut Self>, ticket: &Ticket<'_, T, S>) -> Option<Waiter<'_, T, S>> {
+        if !ptr::eq(ticket.list, &*self) {
+            return None;
+        }
+        // INVARIANT: By the invariants of the ticket, its node is one of its list.
+        Some(Waiter {
+            list: self,
+            node: ticket.node,
+        })
+    }
+
+    /// The first waiter in the queue.
+    #[inline]
+    pub fn first(self: Pin<&mut Self>) -> Option<Waiter<'_, T, S>> {
+        let links = self.list.first();
+
+        if links.is_null() {
+            return None;
+        }
+        // SAFETY: By the type invariants, this is the `in_list` of a node.
+        let node = unsafe { container_of!(links, Node<T, S>, in_list) };
+        // INVARIANT: The node is one of this list.
+        Some(Waiter { list: self, node })
+    }
+
+    /// Whether any waiter is queued.
+    #[inline]
+    pub fn has_queued(&self) -> bool {
+        !self.list.first().is_null()
+    }
+
+    /// Whether there is no waiter, queued or not.
+    #[inline]
+    pub fn is_unused(&self) -> bool {
+        self.waiters == 0
+    }
+}
+
+#[pinned_drop]
+impl<T, S: ?Sized> PinnedDrop for WaiterList<T, S> {
+    fn drop(self: Pin<&mut Self>) {
+        // Nobody could keep the tasks that wait from coming back to it.
+        assert!(self.waiters == 0, "a list is dropped that has waiters");
+    }
+}
+
+impl<T, S: ?Sized> WaiterTable<T, S> {
+    /// Creates a table without waiters, of which the first that gets an id gets `first_id`.
+    pub fn new(first_id: u64) -> impl PinInit<Self> {
+        // INVARIANT: There are no nodes.
+        pin_init!(Self {
+            list <- WaiterList::new(),
+            index: Index::new(first_id),
+        })
+    }
+
+    /// The waiters, and their queue.
+    #[inline]
+    pub fn list(self: Pin<&mut Self>) -> Pin<&mut WaiterList<T, S>> {
+        self.project().list
+    }
+
+    /// Whether any waiter is queued.
+    #[inline]
+    pub fn has_queued(&self) -> bool {
+        self.list.has_queued()
+    }
+
+    /// Whether there is no waiter, with an id or without.
+    #[inline]
+    pub fn is_unused(&self) -> bool {
+        self.list.is_unused()
+    }
+
+    /// Gives the waiter of the current task the next id, by which it is found from now on, unless
+    /// it has one. Returns its id, or nothing if the ticket is for another list.
+    #[inline]
+    pub fn assign_id(self: Pin<&mut Self>, ticket: &Ticket<'_, T, S>) -> Option<u64> {
+        let this = self.project();
+
+        if !ptr::eq(ticket.list, &*this.list) {
+            return None;
+        }
+        // SAFETY: By the invariants of the ticket and of the list, the node is alive and ours to
+        // access. It is in no other index: those of other tables are refused above. It leaves the
+        // index before it dies, while the table is where it is, pinned.
+        unsafe {
+            let links = &raw mut (*ticket.node).in_index;
+
+            Some(match (*links).id() {
+                Some(id) => id,
+                None => this.index.insert(links),
+            })
+        }
+    }
+
+    /// The id that the next waiter gets that is given one.
+    #[inline]
+    pub fn next_id(&self) -> u64 {
+        self.index.next_id()
+    }
+
+    /// Finds a waiter by its id.
+    #[inline]
+    pub fn get(mut self: Pin<&mut Self>, id: u64) -> Option<Waiter<'_, T, S>> {
+        let links = self.as_mut().project().index.get(id);
+
+        self.waiter(links)
+    }
+
+    /// Any waiter that has an id.
+    #[inline]
+    pub fn any(self: Pin<&mut Self>) -> Option<Waiter<'_, T, S>> {
+        let links = self.index.any();
+
+        self.waiter(links)
+    }
+
+    /// The waiter whose links are in the index, or none for null.
+    #[inline]
+    fn waiter(self: Pin<&mut Self>, links: *mut index::Links) -> Option<Waiter<'_, T, S>> {
+        if links.is_null() {
+            return None;
+        }
+        // SAFETY: By the type invariants, this is the `in_index` of a node.
+        let node = unsafe { container_of!(links, Node<T, S>, in_index) };
+        // INVARIANT: The node is one of the table's list.
+        Some(Waiter {
+            list: self.list(),
+            node,
+        })
+    }
+}
+
+/// A waiter, with exclusive access to it and to its list.
+///
+/// # Invariants
+///
+/// `node` is one of `list`.
+pub struct Waiter<'a, T, S: ?Sized = ()> {
+    list: Pin<&'a mut WaiterList<T, S>>,
+    node: *mut Node<T, S>,
+}
+
+impl<T, S: ?Sized> Waiter<'_, T, S> {
+    /// The id by which the waiter is found, if it has one.
+    #[inline]
+    pub fn id(&self) -> Option<u64> {
+        // SAFETY: By the type invariants, the node is alive and ours to access.
+        unsafe { (*self.node).in_index.id() }
+    }
+
+    /// Takes the waiter's id away: it is not found by that any more.
+    #[inline]
+    pub fn remove_id(&mut self) {
+        // SAFETY: By the type invariants, the node is alive and ours to access. Exclusive access
+        // to its list is exclusive access to the index: both are one under the lock.
+        unsafe { index::Links::remove(&raw mut (*self.node).in_index) };
+    }
+
+    /// What the task keeps for others to look at.
+    #[inline]
+    pub fn shared(&self) -> &S {
+        // SAFETY: By the type invariants, the node is alive, and thus what it refers to is, which
+        // is borrowed for as long as the task is in `WaiterList::wait()`.
+        unsafe { &*(*self.node).shared }
+    }
+
+    /// The waiter's value.
+    #[inline]
+    pub fn value(&mut self) -> &mut T {
+        // SAFETY: By the type invariants, the node is alive and ours to access for as long as the
+        // list is borrowed.
+        unsafe { &mut (*self.node).value }
+    }
+
+    /// The task that waits.
+    #[inline]
+    pub fn task(&self) -> &Task {
+        // SAFETY: By the type invariants, the node is alive and ours to access.
+        unsafe { (*self.node).sleeper.task() }
+    }
+
+    /// Ends the task's sleep in [`Held::sleep`], or the one that it is about to begin, by the
+    /// wake-up that this returns. There is none if the task does not sleep: it holds or awaits the
+    /// lock, and will see what was changed, or is in [`Held::unlocked`].
+    #[inline]
+    pub fn end_sleep(&mut self) -> Wakeup {
+        // SAFETY: By the type invariants, the node is alive and ours to access.
+        unsafe { (*self.node).sleeper.end_sleep() }
+    }
+
+    /// Whether the waiter is queued.
+    #[inline]
+    pub fn is_queued(&self) -> bool {
+        // SAFETY: By the type invariants, the node is alive and ours to access.
+        unsafe { (*self.node).in_list.is_linked() }
+    }
+
+    /// Puts the waiter at the end of the queue, unless it is queued.
+    #[inline]
+    pub fn enqueue_last(&mut self) {
+        if !self.is_queued() {
+            let (list, links) = self.links();
+
+            // SAFETY: The links are in no list, and leave this one before their node dies. Only
+            // who has access to this list has access to the node.
+            unsafe { list.insert_last(links) };
+        }
+    }
+
+    /// Puts the waiter at the start of the queue, unless it is queued.
+    #[inline]
+    pub fn enqueue_first(&mut self) {
+        if !self.is_queued() {
+            let (list, links) = self.links();
+
+            // SAFETY: As in `enqueue_last()`.
+            unsafe { list.insert_first(links) };
+        }
+    }
+
+    /// Takes the waiter out of the queue, if it is there.
+    #[inline]
+    pub fn dequeue(&mut self) {
+        if self.is_queued() {
+            let (list, links) = self.links();
+
+            // SAFETY: The links are in a list, which can only be that of their node.
+            unsafe { list.remove(links) };
+        }
+    }
+
+    /// The list, and the node's links in it.
+    #[inline]
+    fn links(&mut self) -> (&mut List, *mut list::Links) {
+        // SAFETY: By the type invariants, the node is alive and ours to access.
+        let links = unsafe { &raw mut (*self.node).in_list };
+
+        (self.list.as_mut().project().list, links)
+    }
+}
