@@ -1,118 +1,219 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The listener: what a filter and its fd share.
+//! The listener: what filters and an fd share.
 //!
-//! The filter and the fd each hold a reference, so that neither can leave the other with a dangling
-//! pointer. One lock protects everything, for short: no operation under it depends on how many
-//! notifications or readers there are, save for those that end them all, and nothing is copied from
-//! or to userspace.
+//! The filters and the fd each hold a reference, so that none can leave another with a dangling
+//! pointer. One lock protects everything, for a time that depends on nothing that
+//! userspace can make many: notifications, readers, requests. What ends them all takes them in
+//! batches. Nothing is copied from or to userspace under it, and nobody is woken.
 //!
-//! Three kinds of tasks sleep here, each with an entry in a table of its own: targets with their
-//! notification, readers in `SECCOMP_IOCTL_NOTIF_RECV`, and callers of
-//! `SECCOMP_IOCTL_NOTIF_ADDFD`. Those who poll wait apart from the readers: a notification wakes
-//! one reader, and tells the pollers.
+//! Three kinds of tasks sleep here, each a waiter: targets with their notification, readers in
+//! `SECCOMP_IOCTL_NOTIF_RECV`, and callers of `SECCOMP_IOCTL_NOTIF_ADDFD`. Those who poll wait
+//! apart from the readers: a notification wakes one reader, and all pollers are told.
 
 use crate::{
-    addfd::Request,
-    notification::Notification,
+    notification::{
+        NotificationTicket,
+        NotificationWaiter,
+        Notifications,
+        Readers,
+        Requests,
+        FIRST_REQUEST, //
+    },
     state::{
         Event,
-        NotDelivered,
         Queue,
+        Refusal,
         Reply, //
     },
 };
+use core::mem;
 use kernel::{
     prelude::*,
     random::random_u64,
-    seccomp,
     sync::{
         atomic::{
             Atomic,
             Relaxed, //
         },
-        new_spinlock,
-        parked::{
-            Entry,
-            Table,
-            Ticket, //
-        },
+        new_mutex,
         poll::{
             PollCondVarBox,
             PollEvents, //
         },
         static_lock_class,
+        waiter::Wakeup,
         Arc,
-        SpinLock,
-        SpinLockGuard, //
+        Mutex,
+        MutexGuard, //
     }, //
 };
 
-/// How many targets are woken under one hold of the lock when the listener is closed.
-const CLOSE_BATCH: usize = 32;
+/// How many tasks are dealt with under one hold of the lock, by what deals with all of them.
+pub(crate) const BATCH: usize = 32;
 
 /// A listener.
 #[pin_data]
 pub(crate) struct Listener {
-    // Never taken with the siglock held, so that interrupts may be on under it: `is_open()` does
-    // without it, and `unused()` is not called then. What `seccomp_sync_threads()` releases under
-    // the siglock is never a filter's last use, as it is the caller's filter or one below that.
+    // A mutex: where virtual CPUs outnumber real ones, its holder can be off its CPU for long.
+    // Never taken with the siglock held or in atomic context: `is_open()` does without it, and
+    // `remove_filter()` is not called then.
     #[pin]
-    state: SpinLock<State>,
+    inner: Mutex<Inner>,
     pollers: PollCondVarBox,
     /// The fd has not been released. It changes under the lock.
     is_open: Atomic<bool>,
 }
 
-/// The notifications, each with the target's system call.
-pub(crate) type Notifications = Table<Notification, seccomp::Data>;
-/// One of them.
-pub(crate) type NotificationEntry<'a> = Entry<'a, Notification, seccomp::Data>;
-/// What the target of one of them finds it by.
-pub(crate) type NotificationTicket<'p> = Ticket<'p, Notification, seccomp::Data>;
-
 /// What the listener's lock protects.
 #[pin_data]
-pub(crate) struct State {
-    /// The notifications, by id. Queued are those that wait for a reader.
+pub(crate) struct Inner {
     #[pin]
     pub(crate) notifications: Notifications,
-    /// The readers that wait for a notification. Queued are those that sleep, the latest first.
     #[pin]
-    pub(crate) readers: Table<()>,
-    /// The callers that wait for an fd to be installed. Queued are those whose turn has not come.
+    pub(crate) readers: Readers,
     #[pin]
-    pub(crate) requests: Table<Request>,
-    /// How many notifications wait for a reply.
+    pub(crate) requests: Requests,
+    /// How many notifications await a reply.
     awaiting_reply: usize,
-    /// Some task uses the filter, and can make a notification.
-    is_used: bool,
-    /// Whom a wake-up is for is asked to run on the CPU of whom it is from
+    /// How many filters have tasks that can make a notification, or are about to.
+    filters: usize,
+    /// There was a filter whose tasks are all gone.
+    was_used: bool,
+    /// There was one, and there are none any more.
+    is_unused: bool,
+    /// A new notification wakes its reader, and an answer its target, on the CPU of the waker
     /// (`SECCOMP_USER_NOTIF_FD_SYNC_WAKE_UP`).
     pub(crate) sync_wake_up: bool,
     /// The supervisor is told of signals (`SECCOMP_USER_NOTIF_FD_SIGNALED`).
     pub(crate) fd_signalled: bool,
 }
 
+/// The wake-ups, of others than the target, that follow from a change under the lock.
+///
+/// They are for [`Listener::wake`], when the lock is released.
+#[must_use = "whoever waits for the change would not hear of it"]
+pub(crate) struct Wakeups {
+    /// A reader, for what is in the queue.
+    reader: Wakeup,
+    /// What those who poll are told of.
+    events: PollEvents,
+    /// On this CPU, as the caller is about to sleep.
+    on_current_cpu: bool,
+}
+
+impl Wakeups {
+    pub(crate) const NONE: Self = Self {
+        reader: Wakeup::NONE,
+        events: PollEvents::NONE,
+        on_current_cpu: false,
+    };
+
+    /// What those who poll are told of.
+    #[inline]
+    pub(crate) fn events(&self) -> PollEvents {
+        self.events
+    }
+
+    /// Only those who poll for one of `events` are told.
+    #[inline]
+    pub(crate) fn of_pollers(events: PollEvents) -> Self {
+        Self {
+            events,
+            ..Self::NONE
+        }
+    }
+
+    /// Carries the wake-ups out, with the lock released. None is left then. It does not sleep.
+    ///
+    /// Returns false if the reader cannot go on, as it is frozen: another has to be found for what
+    /// is in the queue.
+    // What few wake-ups a caller has is known where this is inlined.
+    #[inline(always)]
+    pub(crate) fn wake(&mut self, pollers: &PollCondVarBox) -> bool {
+        let events = mem::replace(&mut self.events, PollEvents::NONE);
+
+        if events != PollEvents::NONE && pollers.has_waiters() {
+            self.tell(events, pollers);
+        }
+        if self.on_current_cpu {
+            self.reader.wake_on_current_cpu()
+        } else {
+            self.reader.wake()
+        }
+    }
+
+    /// Tells those who poll, of each event on its own: an exclusive poller that one of them wakes
+    /// may not wait for the other.
+    fn tell(&self, events: PollEvents, pollers: &PollCondVarBox) {
+        for event in [PollEvents::IN, PollEvents::OUT] {
+            if !events.contains(event) {
+                continue;
+            }
+            if self.on_current_cpu {
+                pollers.notify_poll_on_current_cpu(event);
+            } else {
+                pollers.notify_poll(event);
+            }
+        }
+    }
+}
+
+/// The wake-ups that follow from an event, for when the lock is released.
+#[must_use = "whoever waits for the event would not hear of it"]
+pub(crate) struct Due {
+    /// The target, to look at its notification.
+    pub(crate) target: Wakeup,
+    pub(crate) others: Wakeups,
+    /// The target is woken on this CPU, which the caller is about to leave.
+    pub(crate) on_current_cpu: bool,
+}
+
+impl Due {
+    pub(crate) const NONE: Self = Self {
+        target: Wakeup::NONE,
+        others: Wakeups::NONE,
+        on_current_cpu: false,
+    };
+
+    /// Wakes the target alone, with the lock released. It does not sleep.
+    #[inline(always)]
+    pub(crate) fn wake_target(&mut self) {
+        if self.on_current_cpu {
+            self.target.wake_on_current_cpu();
+        } else {
+            self.target.wake();
+        }
+    }
+
+    /// Carries the wake-ups out. The lock must be released. May sleep.
+    #[inline(always)]
+    pub(crate) fn wake(mut self, listener: &Listener) {
+        self.wake_target();
+        listener.wake(self.others);
+    }
+}
+
 impl Listener {
-    /// Creates a listener, open and in use.
+    /// Creates a listener, open, that no filter has. May sleep.
     pub(crate) fn new() -> Result<Arc<Self>> {
         let pollers = PollCondVarBox::new(c"seccomp listener", static_lock_class!())?;
 
         Arc::pin_init(
             pin_init!(Self {
-                state <- new_spinlock!(State::new()),
+                inner <- new_mutex!(Inner::new()),
                 pollers,
                 is_open: Atomic::new(true),
             }),
-            GFP_KERNEL,
+            // Any task may make as many as it may have fds.
+            GFP_KERNEL_ACCOUNT,
         )
     }
 
-    /// Takes the lock.
+    /// Takes the lock. May sleep.
     #[inline]
-    pub(crate) fn lock(&self) -> SpinLockGuard<'_, State> {
-        self.state.lock()
+    pub(crate) fn lock(&self) -> MutexGuard<'_, Inner> {
+        self.inner.lock()
     }
 
     /// Those who poll the fd.
@@ -127,124 +228,117 @@ impl Listener {
         self.is_open.load(Relaxed)
     }
 
-    /// The last task that used the filter is gone.
-    ///
-    /// The siglock must not be held.
-    pub(crate) fn unused(&self) {
-        let mut state = self.lock();
+    /// Carries `wakeups` out. The lock must be released. May sleep.
+    #[inline(always)]
+    pub(crate) fn wake(&self, mut wakeups: Wakeups) {
+        if !wakeups.wake(&self.pollers) {
+            self.wake_another_reader();
+        }
+    }
 
-        *state.as_mut().project().is_used = false;
-        while state.as_mut().wake_reader() {}
+    /// Wakes a reader that is not frozen, if there is one. One that is frozen looks at the queue
+    /// when it is thawed.
+    #[cold]
+    fn wake_another_reader(&self) {
+        loop {
+            let mut wakeups = self.lock().as_mut().wake_another_reader();
+
+            if wakeups.wake(&self.pollers) {
+                break;
+            }
+        }
+    }
+
+    /// A filter is about to be installed with the listener. May sleep.
+    pub(crate) fn add_filter(&self) {
+        let mut inner = self.lock();
+        let this = inner.as_mut().project();
+
+        *this.filters += 1;
+        *this.is_unused = false;
+    }
+
+    /// That filter was not installed. May sleep.
+    pub(crate) fn cancel_filter(&self) {
+        self.forget_filter(false);
+    }
+
+    /// The last task that used a filter of the listener is gone. With the last filter, readers
+    /// return, and pollers are told.
+    ///
+    /// May sleep.
+    pub(crate) fn remove_filter(&self) {
+        self.forget_filter(true);
+    }
+
+    fn forget_filter(&self, was_used: bool) {
+        {
+            let mut inner = self.lock();
+            let this = inner.as_mut().project();
+
+            *this.filters -= 1;
+            *this.was_used |= was_used;
+            *this.is_unused = *this.filters == 0 && *this.was_used;
+            if !*this.is_unused {
+                return;
+            }
+        }
+
+        // Once there is a filter again, readers wait again, and this would not end.
+        while self.wake_batch(|inner| inner.next_reader_if_unused()) {}
         self.pollers.notify_poll_all(PollEvents::HUP);
     }
 
     /// The fd is released: all targets go on with `ENOSYS`.
+    ///
+    /// May sleep.
     pub(crate) fn close(&self) {
         {
-            let mut state = self.lock();
+            let _inner = self.lock();
 
             self.is_open.store(false, Relaxed);
-            // Nobody takes anything from the queue any more: it serves to find them all.
-            state.as_mut().project().notifications.enqueue_all();
         }
 
-        // Not all under one hold of the lock, as there can be many.
-        while self.lock().as_mut().close_some() {}
+        // There are no new ones now.
+        while self.wake_batch(|inner| inner.close_any()) {}
     }
 
-    /// Puts a new notification, that of the current task, in the queue for a reader to take.
-    #[inline]
-    pub(crate) fn announce(&self, mut state: Pin<&mut State>, ticket: &NotificationTicket<'_>) {
-        if let Some(mut entry) = state.as_mut().project().notifications.entry(ticket) {
-            entry.assign_id();
-            entry.enqueue_last();
-        }
-        self.tell_of_queued(state);
-    }
+    /// Wakes the tasks that `next` finds under the lock, until it finds none or they are enough
+    /// for one hold of it. Returns whether there may be more.
+    fn wake_batch(&self, mut next: impl FnMut(Pin<&mut Inner>) -> Option<Wakeup>) -> bool {
+        let mut batch = [const { Wakeup::NONE }; BATCH];
+        let mut inner = self.lock();
 
-    /// Has `event` happen to the notification that `find` finds, and does what follows from it.
-    ///
-    /// Returns whether the target stops waiting without an answer. Fails with `ENOENT` if there is
-    /// no such notification, and with `EINPROGRESS` if it is in no state for this.
-    #[inline]
-    pub(crate) fn step(
-        &self,
-        mut state: Pin<&mut State>,
-        find: impl FnOnce(Pin<&mut Notifications>) -> Option<NotificationEntry<'_>>,
-        event: Event,
-    ) -> Result<bool> {
-        let this = state.as_mut().project();
-        let mut entry = find(this.notifications).ok_or(ENOENT)?;
-        let notification = &mut entry.value().state;
-
-        let awaited_reply = notification.awaits_reply();
-        let effects = notification
-            .step(event)
-            .map_err(|NotDelivered| EINPROGRESS)?;
-        let awaits_reply = notification.awaits_reply();
-
-        match effects.queue {
-            Queue::Stay => (),
-            Queue::Leave => entry.dequeue(),
-            Queue::First => entry.enqueue_first(),
-            Queue::Last => entry.enqueue_last(),
-        }
-        if effects.wake {
-            wake(&entry, *this.sync_wake_up);
-        }
-
-        if awaits_reply && !awaited_reply {
-            *this.awaiting_reply += 1;
-            self.tell_pollers(&state, PollEvents::OUT);
-        } else if awaited_reply && !awaits_reply {
-            *this.awaiting_reply -= 1;
-        }
-        if matches!(effects.queue, Queue::First | Queue::Last) {
-            self.tell_of_queued(state);
-        }
-
-        Ok(effects.abort)
-    }
-
-    /// Wakes one reader that sleeps, and those who poll: there is something in the queue.
-    #[inline]
-    pub(crate) fn tell_of_queued(&self, mut state: Pin<&mut State>) {
-        state.as_mut().wake_reader();
-        self.tell_pollers(&state, PollEvents::IN);
-    }
-
-    /// Wakes those who poll for any of `events`.
-    // A poller registers before it takes the lock, under which the caller has changed what it looks
-    // for: none that is not seen here missed the change.
-    #[inline]
-    fn tell_pollers(&self, state: &State, events: PollEvents) {
-        if self.pollers.has_waiters() {
-            if state.sync_wake_up {
-                self.pollers.notify_poll_on_current_cpu(events);
-            } else {
-                self.pollers.notify_poll(events);
+        for wakeup in &mut batch {
+            match next(inner.as_mut()) {
+                Some(found) => *wakeup = found,
+                None => return false,
             }
         }
+        // The lock is released first, and then `batch` is dropped, which carries the wake-ups out.
+        true
     }
 }
 
-impl State {
+impl Inner {
     fn new() -> impl PinInit<Self> {
         pin_init!(Self {
-            notifications <- Table::new(random_u64()),
-            readers <- Table::new(0),
-            requests <- Table::new(0),
+            notifications <- Notifications::new(random_u64()),
+            readers <- Readers::new(),
+            requests <- Requests::new(FIRST_REQUEST),
             awaiting_reply: 0,
-            is_used: true,
+            filters: 0,
+            was_used: false,
+            is_unused: false,
             sync_wake_up: false,
             fd_signalled: false,
         })
     }
 
-    /// Whether a task uses the filter.
+    /// Whether no task uses a filter of the listener any more. Before the first did, it is not.
     #[inline]
-    pub(crate) fn is_used(&self) -> bool {
-        self.is_used
+    pub(crate) fn is_unused(&self) -> bool {
+        self.is_unused
     }
 
     /// What the fd is ready for.
@@ -257,85 +351,130 @@ impl State {
         if self.awaiting_reply > 0 {
             events = events | PollEvents::OUT;
         }
-        if !self.is_used {
+        if self.is_unused() {
             events = events | PollEvents::HUP;
         }
         events
     }
 
-    /// Wakes the reader that went to sleep last, whose caches are warm. Returns whether there was
-    /// one.
-    ///
-    /// It is woken once: if it cannot take what it was woken for, it must wake the next. One that
-    /// is frozen cannot; it looks again when it is thawed.
+    /// Puts a new notification, that of the current task, at the end of the queue.
     #[inline]
-    pub(crate) fn wake_reader(self: Pin<&mut Self>) -> bool {
-        let mut this = self.project();
+    pub(crate) fn announce(mut self: Pin<&mut Self>, ticket: &NotificationTicket<'_>) -> Wakeups {
+        let mut this = self.as_mut().project();
 
-        while let Some(mut reader) = this.readers.as_mut().first() {
-            let is_frozen = reader.task().is_frozen();
-
-            reader.dequeue();
-            wake(&reader, *this.sync_wake_up);
-            if !is_frozen {
-                return true;
-            }
+        this.notifications.as_mut().assign_id(ticket);
+        if let Some(mut notification) = this.notifications.list().own(ticket) {
+            notification.enqueue_last();
         }
-        false
+        Wakeups {
+            on_current_cpu: *this.sync_wake_up,
+            ..self.tell_of_queued()
+        }
     }
 
-    /// Does away with what hangs on the notification of the current task, which goes on without an
-    /// answer.
-    pub(crate) fn forget(self: Pin<&mut Self>, ticket: &NotificationTicket<'_>) {
-        let mut this = self.project();
-        let Some(mut entry) = this.notifications.entry(ticket) else {
-            return;
+    /// Applies `event` to the notification that `find` returns, and does what follows from it.
+    ///
+    /// # Errors
+    ///
+    /// - [`ENOENT`]: there is no such notification.
+    /// - [`EINPROGRESS`]: it is in no state for this.
+    // With the kind of event known, little is left of this.
+    #[inline(always)]
+    pub(crate) fn step(
+        mut self: Pin<&mut Self>,
+        find: impl FnOnce(Pin<&mut Notifications>) -> Option<NotificationWaiter<'_>>,
+        event: Event,
+    ) -> Result<Due> {
+        let this = self.as_mut().project();
+        let mut notification = find(this.notifications).ok_or(ENOENT)?;
+        let state = &mut notification.value().state;
+
+        let awaited_reply = state.awaits_reply();
+        let effects = state.step(event).map_err(|refusal| match refusal {
+            Refusal::NotDelivered => EINPROGRESS,
+            Refusal::Gone => ENOENT,
+        })?;
+        let awaits_reply = state.awaits_reply();
+
+        match effects.queue {
+            Queue::Stay => (),
+            Queue::Leave => notification.dequeue(),
+            Queue::First => notification.enqueue_first(),
+            Queue::Last => notification.enqueue_last(),
+        }
+        let target = if effects.wake {
+            notification.end_sleep()
+        } else {
+            Wakeup::NONE
         };
 
-        if entry.value().state.awaits_reply() {
+        let mut others = if matches!(effects.queue, Queue::First | Queue::Last) {
+            self.as_mut().tell_of_queued()
+        } else {
+            Wakeups::NONE
+        };
+
+        let this = self.project();
+        if awaits_reply && !awaited_reply {
+            *this.awaiting_reply += 1;
+            others.events = others.events | PollEvents::OUT;
+        } else if awaited_reply && !awaits_reply {
             *this.awaiting_reply -= 1;
         }
-        for _ in 0..entry.value().pending_fds {
-            let is_ours = |request: &Request| request.is_for(entry.id());
+        Ok(Due {
+            target,
+            others,
+            on_current_cpu: matches!(event, Event::Reply(_)) && *this.sync_wake_up,
+        })
+    }
 
-            if let Some(mut request) = this.requests.as_mut().find_queued(is_ours) {
-                request.dequeue();
-                request.value().finish(Err(ESRCH));
-                request.wake();
-            }
+    /// Something was put in the queue: pollers are told, and a reader is woken.
+    #[inline]
+    fn tell_of_queued(self: Pin<&mut Self>) -> Wakeups {
+        Wakeups {
+            reader: self.next_reader().unwrap_or(Wakeup::NONE),
+            events: PollEvents::IN,
+            ..Wakeups::NONE
         }
     }
 
-    /// Answers some targets with `ENOSYS`. Returns whether there are more.
-    fn close_some(mut self: Pin<&mut Self>) -> bool {
-        for _ in 0..CLOSE_BATCH {
-            let this = self.as_mut().project();
-            let Some(mut entry) = this.notifications.first() else {
-                return false;
-            };
-
-            entry.dequeue();
-            let notification = &mut entry.value().state;
-            if notification.awaits_reply() {
-                *this.awaiting_reply -= 1;
-            }
-            if notification
-                .step(Event::Close(Reply::error(ENOSYS.to_errno())))
-                .is_ok_and(|effects| effects.wake)
-            {
-                entry.wake();
-            }
+    /// Wakes another reader in place of one that cannot take what it was woken for, if that is
+    /// still in the queue. Pollers were told of it.
+    #[cold]
+    pub(crate) fn wake_another_reader(self: Pin<&mut Self>) -> Wakeups {
+        if !self.notifications.has_queued() {
+            return Wakeups::NONE;
         }
-        true
+        Wakeups {
+            reader: self.next_reader().unwrap_or(Wakeup::NONE),
+            ..Wakeups::NONE
+        }
     }
-}
 
-/// Wakes the task of `entry`, on this CPU if `sync`.
-#[inline]
-fn wake<T, S>(entry: &Entry<'_, T, S>, sync: bool) {
-    if sync {
-        entry.wake_on_current_cpu();
-    } else {
-        entry.wake();
+    /// The reader that went to sleep last, whose caches are warm. It is woken once: if it cannot
+    /// take what it was woken for, it must wake the next.
+    #[inline]
+    pub(crate) fn next_reader(self: Pin<&mut Self>) -> Option<Wakeup> {
+        let mut reader = self.project().readers.first()?;
+
+        reader.dequeue();
+        Some(reader.end_sleep())
+    }
+
+    fn next_reader_if_unused(self: Pin<&mut Self>) -> Option<Wakeup> {
+        if !self.is_unused() {
+            return None;
+        }
+        self.next_reader()
+    }
+
+    /// Answers one of the targets with `ENOSYS`.
+    fn close_any(mut self: Pin<&mut Self>) -> Option<Wakeup> {
+        let closed = Event::Close(Reply::error(ENOSYS.to_errno()));
+        let due = self.as_mut().step(|table| table.any(), closed).ok()?;
+
+        // With the fd, all are gone who could ask for the id.
+        self.project().notifications.any()?.remove_id();
+        Some(due.target)
     }
 }

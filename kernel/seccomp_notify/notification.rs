@@ -1,52 +1,50 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! A notification, while its target waits.
+//! What waits at a listener: notifications, requests for fds, and readers.
+//!
+//! This is data alone. Targets and supervisors are waiters with one of these as their value, and
+//! whoever holds the listener's lock changes them.
 
-use crate::{
-    listener::{
-        Listener,
-        NotificationTicket,
-        State, //
-    },
-    state::{
-        self,
-        Event,
-        Reply, //
-    },
+use crate::state::{
+    NotificationState,
+    WaitKillable, //
 };
 use kernel::{
     bindings,
+    fs::File,
     prelude::*,
     seccomp,
-    sync::parked::{
-        Sleep,
-        Table, //
-    },
-    task::SyscallEntry, //
+    sync::{
+        aref::ARef,
+        waiter::{
+            Ticket,
+            Waiter,
+            WaiterList,
+            WaiterTable, //
+        },
+    }, //
 };
 
-/// What the target parks in the listener.
-pub(crate) struct Notification {
-    pub(crate) state: state::Notification,
-    /// How many fds the supervisor has asked to be installed that are not.
-    pub(crate) pending_fds: u32,
-}
+/// The notifications, each with the target's system call. Queued are those that wait for a reader.
+pub(crate) type Notifications = WaiterTable<Notification, seccomp::Data>;
+/// One of them.
+pub(crate) type NotificationWaiter<'a> = Waiter<'a, Notification, seccomp::Data>;
+/// What the target of one of them finds it by.
+pub(crate) type NotificationTicket<'p> = Ticket<'p, Notification, seccomp::Data>;
 
-/// What the target does next.
-enum Turn {
-    /// It waits no longer.
-    Leave(Reply),
-    /// It freezes if asked to and, if `task_work`, does that: neither is a signal.
-    Settle { task_work: bool },
-    /// It sleeps.
-    Sleep(Sleep),
+/// A notification.
+pub(crate) struct Notification {
+    pub(crate) state: NotificationState,
+    /// The fds that are requested for the target and not taken by it.
+    pub(crate) requests: RequestQueue,
 }
 
 impl Notification {
-    fn new(wait_killable_recv: bool) -> Self {
+    #[inline]
+    pub(crate) fn new(wait_killable: WaitKillable) -> Self {
         Self {
-            state: state::Notification::new(wait_killable_recv),
-            pending_fds: 0,
+            state: NotificationState::new(wait_killable),
+            requests: RequestQueue::new(),
         }
     }
 
@@ -61,110 +59,129 @@ impl Notification {
     }
 }
 
-impl Listener {
-    /// Notifies the supervisor of a system call that the current task, `target`, has entered, and
-    /// waits for the answer.
-    ///
-    /// It sleeps, until there is an answer, the listener is closed, or a signal interrupts.
-    pub(crate) fn notify(
-        &self,
-        target: &SyscallEntry,
-        data: &seccomp::Data,
-        wait_killable_recv: bool,
-    ) -> Reply {
-        let state = self.lock();
-        if !self.is_open() {
-            return Reply::error(ENOSYS.to_errno());
+/// The readers that wait for a notification. Queued are those that sleep, the latest first.
+pub(crate) type Readers = WaiterList<()>;
+
+/// The requests for fds, of all notifications.
+pub(crate) type Requests = WaiterTable<Request>;
+
+/// The id of the first request: none has the id 0.
+pub(crate) const FIRST_REQUEST: u64 = 1;
+
+/// An fd to be installed.
+pub(crate) struct Fd {
+    pub(crate) file: ARef<File>,
+    /// The number that it gets; the lowest free one if not given.
+    pub(crate) number: Option<u32>,
+    /// `O_CLOEXEC`, or 0.
+    pub(crate) flags: u32,
+}
+
+/// A request for an fd, with which its caller waits.
+pub(crate) struct Request {
+    /// The fd's number is the answer to the notification.
+    pub(crate) is_reply: bool,
+    /// The fd, save while the target has it.
+    pub(crate) fd: Option<Fd>,
+    pub(crate) progress: Progress,
+    /// The ids of the neighbours in the [`RequestQueue`].
+    prev: u64,
+    next: u64,
+}
+
+/// How far a request is.
+#[derive(Clone, Copy)]
+pub(crate) enum Progress {
+    /// The target has not taken the fd.
+    Pending,
+    /// The target is installing it.
+    Installing,
+    /// The target has installed it, and it has this number there, or has not.
+    Done(Result<u32>),
+}
+
+impl Request {
+    pub(crate) fn new(fd: Fd, is_reply: bool) -> Self {
+        Self {
+            is_reply,
+            fd: Some(fd),
+            progress: Progress::Pending,
+            prev: 0,
+            next: 0,
         }
-
-        Table::park(
-            state,
-            |state| state.project().notifications,
-            Notification::new(wait_killable_recv),
-            data,
-            |held, ticket| {
-                self.announce(held.data(), ticket);
-
-                // What looks like a signal is settled first, each time that the target wakes.
-                let mut is_settled = false;
-                loop {
-                    // What the supervisor asked for comes before its answer.
-                    if held.data().has_pending_fds(ticket) && self.install_fd(held, ticket) {
-                        continue;
-                    }
-                    match self.turn(held.data(), ticket, is_settled) {
-                        Turn::Leave(reply) => return reply,
-                        Turn::Settle { task_work } => {
-                            held.unlocked(|| target.settle(task_work));
-                            is_settled = true;
-                        }
-                        Turn::Sleep(how) => {
-                            held.sleep(how);
-                            is_settled = false;
-                        }
-                    }
-                }
-            },
-        )
     }
+}
 
-    /// Decides what the target of a notification does next. It is the current task.
+/// The requests for one notification, oldest first.
+///
+/// They form a ring, by their ids.
+pub(crate) struct RequestQueue {
+    /// The id of the oldest, or 0.
+    oldest: u64,
+}
+
+impl RequestQueue {
     #[inline]
-    fn turn(
-        &self,
-        mut state: Pin<&mut State>,
-        ticket: &NotificationTicket<'_>,
-        is_settled: bool,
-    ) -> Turn {
-        let Some(mut entry) = state.as_mut().project().notifications.entry(ticket) else {
-            return Turn::Leave(Reply::error(ENOSYS.to_errno()));
-        };
-        let notification = &entry.value().state;
-
-        if let Some(reply) = notification.reply() {
-            return Turn::Leave(reply);
-        }
-        let signalled = notification.signalled();
-        if current!().signal_pending() {
-            return self.interrupted(state, ticket, signalled, is_settled);
-        }
-        Turn::Sleep(if signalled {
-            Sleep::Killable
-        } else {
-            Sleep::Interruptible
-        })
+    const fn new() -> Self {
+        Self { oldest: 0 }
     }
 
-    /// Decides what the target of a notification does next that has no answer and is interrupted.
-    ///
-    /// `signalled` is whether it was told of a signal before.
-    #[cold]
-    fn interrupted(
-        &self,
-        mut state: Pin<&mut State>,
-        ticket: &NotificationTicket<'_>,
-        signalled: bool,
-        is_settled: bool,
-    ) -> Turn {
-        let current = current!();
-        let report = state.fd_signalled;
-        let fatal = current.fatal_signal_pending();
+    #[inline]
+    pub(crate) fn is_empty(&self) -> bool {
+        self.oldest == 0
+    }
 
-        // Once it is marked, the target waits killable: nothing else matters then.
-        if !fatal && !signalled {
-            let is_signal = is_settled && (!report || current.task_sigpending());
+    /// The id of the oldest request.
+    #[inline]
+    pub(crate) fn oldest(&self) -> Option<u64> {
+        (self.oldest != 0).then_some(self.oldest)
+    }
 
-            if !is_signal {
-                return Turn::Settle { task_work: report };
+    /// Puts the request `id` at the end.
+    pub(crate) fn push(&mut self, mut requests: Pin<&mut Requests>, id: u64) {
+        let (prev, next) = match self.oldest() {
+            Some(oldest) => match requests.as_mut().get(oldest) {
+                Some(mut request) => (request.value().prev, oldest),
+                None => return,
+            },
+            None => {
+                self.oldest = id;
+                (id, id)
             }
+        };
+
+        if let Some(mut request) = requests.as_mut().get(id) {
+            request.value().prev = prev;
+            request.value().next = next;
         }
-        let event = Event::Signal { fatal, report };
-        if self.step(state.as_mut(), |table| table.entry(ticket), event) == Ok(true) {
-            state.forget(ticket);
-            return Turn::Leave(Reply::error(ERESTARTSYS.to_errno()));
+        Self::link(requests.as_mut(), prev, id);
+        Self::link(requests, id, next);
+    }
+
+    /// Takes the request `id`, which is among these, out.
+    pub(crate) fn remove(&mut self, mut requests: Pin<&mut Requests>, id: u64) {
+        let Some(mut request) = requests.as_mut().get(id) else {
+            return;
+        };
+        let Request { prev, next, .. } = *request.value();
+
+        if next == id {
+            self.oldest = 0;
+            return;
         }
-        // Whoever waits killable for the filter's sake sleeps so only while there is a signal to
-        // ignore: the next may have to be reported.
-        Turn::Sleep(Sleep::Killable)
+        if self.oldest == id {
+            self.oldest = next;
+        }
+        Self::link(requests, prev, next);
+    }
+
+    /// Has `next` follow `prev`.
+    fn link(mut requests: Pin<&mut Requests>, prev: u64, next: u64) {
+        if let Some(mut request) = requests.as_mut().get(prev) {
+            request.value().next = next;
+        }
+        if let Some(mut request) = requests.get(next) {
+            request.value().prev = prev;
+        }
     }
 }

@@ -8,24 +8,24 @@
 //! [`kernel/seccomp.c`](srctree/kernel/seccomp.c); all from there on is here:
 //!
 //! * `state`: the states of a notification, and what leads from one to another.
-//! * `notification`: a notification while its target waits.
-//! * `addfd`: fds that the supervisor installs in a target.
+//! * `notification`: what waits: notifications, requests for fds, readers.
 //! * `listener`: what the filter and the fd share; everything under its one lock.
-//! * `fd`: the fd's ioctls and its poll.
+//! * `target`, `supervisor`: what either side does with that.
+//! * `file`: the fd's ioctls and its poll.
 //! * `glue`: the functions that C calls.
+//!
+//! Each uses those above it alone.
 //!
 //! `Documentation/userspace-api/seccomp_filter.rst` describes the interface.
 
-mod addfd;
-mod fd;
+mod file;
 mod glue;
 mod listener;
 mod notification;
 mod state;
+mod supervisor;
+mod target;
 #[cfg(CONFIG_SECCOMP_NOTIFY_KUNIT_TEST)]
 mod tests;
-
-/// For messages, should there ever be one.
-const __LOG_PREFIX: &[u8] = b"seccomp_notify\0";
 
 use glue::LocalModule;

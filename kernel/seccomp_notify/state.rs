@@ -3,8 +3,15 @@
 //! The states of a notification.
 //!
 //! This is the whole of the state machine and nothing else: it knows no task, no lock and no file,
-//! and needs nothing but `core`, so that it is tested on the host as it is. [`Notification::step`]
-//! takes an [`Event`] and says as [`Effects`] what is to be done about it.
+//! and needs nothing but `core`, so that it is tested on the host as it is.
+//! [`NotificationState::step`] takes an [`Event`] and says as [`Effects`] what is to be done about
+//! it.
+//!
+//! A state is made of what is known: whether there is an answer, whether a signal is to be told
+//! of, and who received the notification. Whether it is in the queue, and whether it may be
+//! answered, follows from that.
+
+use core::num::NonZeroU32;
 
 /// An answer: what the target's system call results in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -37,36 +44,37 @@ impl Reply {
     }
 }
 
-/// How far a notification is.
+/// The number of a delivery of one notification, from 1 on.
+pub(crate) type Delivery = NonZeroU32;
+
+/// When none but a fatal signal ends a target's wait, as its filter wants it.
+// Any number will do: one that is none of these is like `NEVER`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Phase {
-    /// It is in the queue, and no reader has it.
-    Queued,
-    /// A reader has it, and has not answered.
-    Delivered {
-        /// An earlier reader has it as well.
-        again: bool,
-    },
-    /// A reader has it, and it is in the queue again, to tell that a signal came.
-    Requeued,
-    /// The target is installing an fd whose number will be the answer.
-    Replying {
-        /// What becomes of it otherwise.
-        otherwise: Otherwise,
-    },
-    /// The target may go, with this answer.
-    Replied(Reply),
+pub(crate) struct WaitKillable(pub(crate) u8);
+
+impl WaitKillable {
+    /// The filter has no flag for it. The supervisor may still ask for such a wait.
+    pub(crate) const NEVER: Self = Self(0);
+    /// Once a reader has the notification (`SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV`).
+    pub(crate) const ONCE_RECEIVED: Self = Self(1);
+    /// From the start (`SECCOMP_FILTER_FLAG_WAIT_KILLABLE`).
+    pub(crate) const ALWAYS: Self = Self(2);
 }
 
-/// Where a notification goes if the fd is not installed whose number was to be the answer.
+/// Whether there is an answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Otherwise {
-    /// It is delivered, as before.
-    Delivered,
-    /// It is in the queue, as before, or because a signal came since.
-    Requeued,
-    /// The listener was closed since: this is the answer.
-    Replied(Reply),
+enum Answer {
+    /// It is awaited.
+    Awaited,
+    /// It will be the number of an fd that the target installs.
+    Installing {
+        /// The answer if the fd is not installed: the listener was closed meanwhile.
+        otherwise: Option<Reply>,
+    },
+    /// The target may go, with this answer.
+    Given(Reply),
+    /// The target goes without one.
+    Aborted,
 }
 
 /// What can happen to a notification.
@@ -74,8 +82,8 @@ pub(crate) enum Otherwise {
 pub(crate) enum Event {
     /// A reader takes it from the queue.
     Receive,
-    /// The reader to which the delivery of this number went could not take it after all.
-    ReceiveFailed(u32),
+    /// The reader of this delivery could not take it after all.
+    ReceiveFailed(Delivery),
     /// The supervisor answers.
     Reply(Reply),
     /// The supervisor asks for an fd to be installed.
@@ -84,7 +92,7 @@ pub(crate) enum Event {
     AddFdReply,
     /// That fd is installed.
     FdInstalled(u32),
-    /// That fd was not installed: it failed, or the supervisor thought better of it.
+    /// That fd was not installed: it failed, or the supervisor took the request back.
     FdFailed,
     /// The listener is closed, and this is the answer.
     Close(Reply),
@@ -117,75 +125,96 @@ pub(crate) struct Effects {
     pub(crate) queue: Queue,
     /// The target must be woken, to look at its notification.
     pub(crate) wake: bool,
-    /// The target stops waiting without an answer, and the notification is gone.
-    pub(crate) abort: bool,
 }
 
 impl Effects {
     const NONE: Self = Self {
         queue: Queue::Stay,
         wake: false,
-        abort: false,
     };
-
-    const WAKE: Self = Self {
-        wake: true,
-        ..Self::NONE
-    };
-
-    const ABORT: Self = Self {
-        abort: true,
-        ..Self::NONE
-    };
-
-    const fn queue(queue: Queue) -> Self {
-        Self {
-            queue,
-            ..Self::NONE
-        }
-    }
 }
 
-/// The event needs a notification that a reader has and that is not answered (`EINPROGRESS`).
+/// Why an event cannot happen.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct NotDelivered;
+pub(crate) enum Refusal {
+    /// It needs a notification that a reader has and that is not answered (`EINPROGRESS`).
+    NotDelivered,
+    /// The target goes without an answer: the notification is no more (`ENOENT`).
+    Gone,
+}
 
 /// A notification's state.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Notification {
-    phase: Phase,
+pub(crate) struct NotificationState {
+    answer: Answer,
     /// A signal came that the supervisor is told of: no other will interrupt the target.
     signalled: bool,
-    /// The filter has `SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV`.
-    wait_killable_recv: bool,
-    /// How many times a reader took it.
+    /// What the filter wants.
+    wait_killable: WaitKillable,
+    /// The number of the latest delivery.
     deliveries: u32,
+    /// The delivery that told of no signal, unless there is none or it failed.
+    plain: Option<Delivery>,
+    /// The delivery that told of the signal, unless there is none or it failed.
+    telling: Option<Delivery>,
 }
 
-impl Notification {
+impl NotificationState {
     /// A new notification, to be put at the end of the queue.
-    pub(crate) const fn new(wait_killable_recv: bool) -> Self {
+    #[inline]
+    pub(crate) const fn new(wait_killable: WaitKillable) -> Self {
         Self {
-            phase: Phase::Queued,
+            answer: Answer::Awaited,
             signalled: false,
-            wait_killable_recv,
+            wait_killable,
             deliveries: 0,
+            plain: None,
+            telling: None,
         }
     }
 
     /// The answer, once there is one.
     #[inline]
     pub(crate) const fn reply(&self) -> Option<Reply> {
-        match self.phase {
-            Phase::Replied(reply) => Some(reply),
+        match self.answer {
+            Answer::Given(reply) => Some(reply),
             _ => None,
         }
+    }
+
+    /// Whether there is an answer.
+    #[inline]
+    pub(crate) const fn is_replied(&self) -> bool {
+        matches!(self.answer, Answer::Given(_))
+    }
+
+    /// Whether the target goes without an answer.
+    #[inline]
+    pub(crate) const fn is_aborted(&self) -> bool {
+        matches!(self.answer, Answer::Aborted)
+    }
+
+    /// Whether the notification waits in the queue for a reader.
+    #[inline]
+    pub(crate) const fn is_queued(&self) -> bool {
+        matches!(self.answer, Answer::Awaited)
+            && if self.signalled {
+                self.telling.is_none()
+            } else {
+                self.plain.is_none()
+            }
     }
 
     /// Whether a reader has the notification and may answer.
     #[inline]
     pub(crate) const fn awaits_reply(&self) -> bool {
-        matches!(self.phase, Phase::Delivered { .. } | Phase::Requeued)
+        matches!(self.answer, Answer::Awaited) && self.is_held()
+    }
+
+    /// Whether a reader has the notification.
+    #[inline]
+    const fn is_held(&self) -> bool {
+        self.plain.is_some() || self.telling.is_some()
     }
 
     /// Whether the supervisor is to be told, or was told, of a signal.
@@ -194,147 +223,160 @@ impl Notification {
         self.signalled
     }
 
-    /// The number of the next delivery, for [`Event::ReceiveFailed`].
+    /// The next delivery, for [`Event::ReceiveFailed`].
     #[inline]
-    pub(crate) const fn next_delivery(&self) -> u32 {
-        self.deliveries.wrapping_add(1)
+    pub(crate) const fn next_delivery(&self) -> Delivery {
+        match Delivery::new(self.deliveries.wrapping_add(1)) {
+            Some(delivery) => delivery,
+            None => Delivery::MIN,
+        }
     }
 
     /// Whether none but a fatal signal ends the target's wait.
     #[inline]
     pub(crate) const fn waits_killable(&self) -> bool {
-        self.signalled || (self.wait_killable_recv && !matches!(self.phase, Phase::Queued))
+        self.signalled
+            || match self.wait_killable {
+                WaitKillable::ALWAYS => true,
+                WaitKillable::ONCE_RECEIVED => self.is_held() || self.is_replying(),
+                _ => false,
+            }
     }
 
-    /// Has `event` happen, and says what is to be done about it.
+    #[inline]
+    const fn is_replying(&self) -> bool {
+        matches!(self.answer, Answer::Installing { .. })
+    }
+
+    /// Applies `event`, and says what is to be done about it.
     // Each caller has one kind of event: with that known, little is left of this.
     #[inline(always)]
-    pub(crate) fn step(&mut self, event: Event) -> Result<Effects, NotDelivered> {
-        use Phase::*;
+    pub(crate) fn step(&mut self, event: Event) -> Result<Effects, Refusal> {
+        use Answer::*;
 
-        match (self.phase, event) {
-            (Queued, Event::Receive) => {
-                self.deliver(false);
-                Ok(Effects::queue(Queue::Leave))
-            }
-            (Requeued, Event::Receive) => {
-                self.deliver(true);
-                Ok(Effects::queue(Queue::Leave))
-            }
-            // Only what is in the queue can be taken from it.
-            (_, Event::Receive) => Err(NotDelivered),
+        match event {
+            Event::Receive => {
+                if !self.is_queued() {
+                    return Err(self.refusal());
+                }
+                let delivery = self.next_delivery();
 
-            (Delivered { again }, Event::ReceiveFailed(delivery))
-                if delivery == self.deliveries =>
-            {
-                self.phase = if again { Requeued } else { Queued };
+                self.deliveries = delivery.get();
+                if self.signalled {
+                    self.telling = Some(delivery);
+                } else {
+                    self.plain = Some(delivery);
+                }
                 Ok(Effects {
-                    queue: Queue::First,
-                    // It may have to wait in another way now.
-                    wake: true,
-                    abort: false,
+                    queue: Queue::Leave,
+                    ..Effects::NONE
                 })
             }
-            // The latest delivery was a good one, or is in the queue again: then it was the first
-            // delivery that failed, and the others are not affected.
-            (Delivered { .. }, Event::ReceiveFailed(_)) => {
-                self.phase = Delivered { again: false };
-                Ok(Effects::NONE)
-            }
-            (Requeued, Event::ReceiveFailed(_)) => {
-                self.phase = Queued;
-                Ok(Effects::NONE)
-            }
-            (_, Event::ReceiveFailed(_)) => Ok(Effects::NONE),
+            Event::ReceiveFailed(delivery) => Ok(self.change(Queue::First, |this| {
+                if this.plain == Some(delivery) {
+                    this.plain = None;
+                }
+                if this.telling == Some(delivery) {
+                    this.telling = None;
+                }
+            })),
 
-            (Delivered { .. } | Requeued, Event::Reply(reply)) => Ok(self.answer(reply)),
-            (Delivered { .. } | Requeued, Event::AddFd) => Ok(Effects::WAKE),
-            (Delivered { .. } | Requeued, Event::AddFdReply) => {
-                self.phase = Replying {
-                    otherwise: match self.phase {
-                        Requeued => Otherwise::Requeued,
-                        _ => Otherwise::Delivered,
-                    },
-                };
+            Event::Reply(_) | Event::AddFd | Event::AddFdReply if !self.awaits_reply() => {
+                Err(self.refusal())
+            }
+            Event::Reply(reply) => Ok(self.answer(reply)),
+            Event::AddFd => Ok(Effects {
+                wake: true,
+                ..Effects::NONE
+            }),
+            Event::AddFdReply => {
+                self.answer = Installing { otherwise: None };
                 Ok(Effects {
                     queue: Queue::Leave,
                     wake: true,
-                    abort: false,
                 })
             }
-            (_, Event::Reply(_) | Event::AddFd | Event::AddFdReply) => Err(NotDelivered),
 
-            (Replying { .. }, Event::FdInstalled(fd)) => Ok(self.answer(Reply::value(fd.into()))),
-            (Replying { otherwise }, Event::FdFailed) => match otherwise {
-                Otherwise::Delivered => {
-                    self.phase = Delivered { again: false };
-                    Ok(Effects::NONE)
+            Event::FdInstalled(fd) => Ok(match self.answer {
+                Installing { .. } => self.answer(Reply::value(fd.into())),
+                _ => Effects::NONE,
+            }),
+            Event::FdFailed => Ok(match self.answer {
+                Installing { otherwise: None } => {
+                    self.change(Queue::First, |this| this.answer = Awaited)
                 }
-                Otherwise::Requeued => {
-                    self.phase = Requeued;
-                    Ok(Effects::queue(Queue::First))
+                Installing {
+                    otherwise: Some(reply),
+                } => self.answer(reply),
+                _ => Effects::NONE,
+            }),
+
+            Event::Close(reply) => Ok(match self.answer {
+                Awaited => self.answer(reply),
+                // The supervisor was killed after it asked for this.
+                Installing { .. } => {
+                    self.answer = Installing {
+                        otherwise: Some(reply),
+                    };
+                    Effects::NONE
                 }
-                Otherwise::Replied(reply) => Ok(self.answer(reply)),
-            },
-            (_, Event::FdInstalled(_) | Event::FdFailed) => Ok(Effects::NONE),
+                _ => Effects::NONE,
+            }),
 
-            (Replied(_), Event::Close(_)) => Ok(Effects::NONE),
-            // The supervisor was killed after it asked for this.
-            (Replying { .. }, Event::Close(reply)) => {
-                self.phase = Replying {
-                    otherwise: Otherwise::Replied(reply),
-                };
-                Ok(Effects::NONE)
-            }
-            (_, Event::Close(reply)) => Ok(self.answer(reply)),
-
-            // The answer is there: the signal comes too late to matter.
-            (Replied(_), Event::Signal { .. }) => Ok(Effects::NONE),
-            (_, Event::Signal { fatal: true, .. }) => Ok(Effects::ABORT),
-            (
-                Replying {
-                    otherwise: Otherwise::Replied(_),
-                },
-                Event::Signal { .. },
-            ) => Ok(Effects::NONE),
-            (_, Event::Signal { .. }) if self.signalled => Ok(Effects::NONE),
-            (_, Event::Signal { report: true, .. }) => Ok(self.signal()),
-            (_, Event::Signal { .. }) if self.waits_killable() => Ok(Effects::NONE),
-            (_, Event::Signal { .. }) => Ok(Effects::ABORT),
+            Event::Signal { fatal, report } => Ok(match self.answer {
+                // The signal comes too late to matter.
+                Given(_) | Aborted => Effects::NONE,
+                _ if fatal => self.abort(),
+                // The fd is closed: nobody is left to be told.
+                Installing { otherwise: Some(_) } => Effects::NONE,
+                _ if self.signalled => Effects::NONE,
+                _ if report => self.change(Queue::Last, |this| this.signalled = true),
+                _ if self.waits_killable() => Effects::NONE,
+                _ => self.abort(),
+            }),
         }
     }
 
-    fn deliver(&mut self, again: bool) {
-        self.phase = Phase::Delivered { again };
-        self.deliveries = self.next_delivery();
+    #[cold]
+    fn refusal(&self) -> Refusal {
+        if self.is_aborted() {
+            Refusal::Gone
+        } else {
+            Refusal::NotDelivered
+        }
     }
 
+    /// Makes a change that leaves the notification without an answer, but perhaps in the queue, at
+    /// `place`, or in need of another way to wait.
+    #[inline]
+    fn change(&mut self, place: Queue, change: impl FnOnce(&mut Self)) -> Effects {
+        let before = *self;
+
+        change(self);
+        Effects {
+            queue: if self.is_queued() && !before.is_queued() {
+                place
+            } else {
+                Queue::Stay
+            },
+            wake: before.waits_killable() && !self.waits_killable(),
+        }
+    }
+
+    #[inline]
     fn answer(&mut self, reply: Reply) -> Effects {
-        self.phase = Phase::Replied(reply);
+        self.answer = Answer::Given(reply);
         Effects {
             queue: Queue::Leave,
             wake: true,
-            abort: false,
         }
     }
 
-    /// Marks the notification, and puts it in the queue again if a reader has it.
-    fn signal(&mut self) -> Effects {
-        self.signalled = true;
-        match self.phase {
-            Phase::Delivered { .. } => {
-                self.phase = Phase::Requeued;
-                Effects::queue(Queue::Last)
-            }
-            Phase::Replying {
-                otherwise: Otherwise::Delivered,
-            } => {
-                self.phase = Phase::Replying {
-                    otherwise: Otherwise::Requeued,
-                };
-                Effects::NONE
-            }
-            _ => Effects::NONE,
+    fn abort(&mut self) -> Effects {
+        self.answer = Answer::Aborted;
+        Effects {
+            queue: Queue::Leave,
+            wake: false,
         }
     }
 }

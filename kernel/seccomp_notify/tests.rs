@@ -5,9 +5,15 @@
 use crate::{
     listener::Listener,
     state::{
-        Event,
-        Reply, //
+        Reply,
+        WaitKillable, //
     },
+    supervisor::{
+        self,
+        reply,
+        Received, //
+    },
+    target, //
 };
 use kernel::{
     bindings,
@@ -37,7 +43,8 @@ struct Target {
 }
 
 impl Target {
-    /// Starts a target whose system call has the number `nr`. Returns when it was put in the queue.
+    /// Starts a target whose system call has the number `nr`. Returns when it was put in the
+    /// queue.
     fn start(listener: &Arc<Listener>, nr: i32) -> Result<Arc<Self>> {
         let target = Arc::pin_init(
             pin_init!(Self {
@@ -57,20 +64,18 @@ impl Target {
 
             // SAFETY: A worker uses no files, and is done with this before its work ends.
             let entry = unsafe { SyscallEntry::assume() };
-            this.reply
-                .populate(its_listener.notify(&entry, &data, false));
+            this.reply.populate(target::notify(
+                &its_listener,
+                &entry,
+                &data,
+                WaitKillable::NEVER,
+            ));
             this.is_done.complete_all();
         })?;
 
-        // Nothing tells of a new notification but the listener: look until it is there.
-        for _ in 0..10_000 {
-            // A reader may have been quick with the answer.
-            if is_known(listener, id) || target.reply.as_ref().is_some() {
-                return Ok(target);
-            }
-            fsleep(Delta::from_millis(1));
-        }
-        Err(ETIMEDOUT)
+        // A reader may have been quick with the answer.
+        wait_until(|| is_known(listener, id) || target.reply.as_ref().is_some())?;
+        Ok(target)
     }
 
     /// Starts targets with the numbers from 0 on.
@@ -90,19 +95,31 @@ impl Target {
     }
 }
 
-fn reply(listener: &Listener, id: u64, reply: Reply) -> Result<bool> {
-    listener.step(
-        listener.lock().as_mut(),
-        |table| table.get(id),
-        Event::Reply(reply),
-    )
+/// Looks until `condition` is true: of what changes inside of a listener, nothing else tells.
+fn wait_until(condition: impl Fn() -> bool) -> Result {
+    for _ in 0..10_000 {
+        if condition() {
+            return Ok(());
+        }
+        fsleep(Delta::from_millis(1));
+    }
+    Err(ETIMEDOUT)
 }
 
-fn receive(listener: &Listener, is_nonblocking: bool) -> Result<(seccomp::Notif, u32)> {
+/// Receives a notification.
+fn receive(listener: &Listener, is_nonblocking: bool) -> Result<seccomp::Notif> {
     let mut received = None;
-    let received = listener.receive(&mut received, is_nonblocking)?;
 
-    Ok((received.notif, received.delivery))
+    Ok(supervisor::receive(listener, &mut received, is_nonblocking)?.notif)
+}
+
+/// Receives a notification, and fails to hand it on.
+fn receive_in_vain(listener: &Listener) -> Result<seccomp::Notif> {
+    let mut received = None;
+    let received: &Received = supervisor::receive(listener, &mut received, true)?;
+
+    supervisor::give_back(listener, received);
+    Ok(received.notif)
 }
 
 fn events(listener: &Listener) -> PollEvents {
@@ -110,15 +127,15 @@ fn events(listener: &Listener) -> PollEvents {
 }
 
 fn is_known(listener: &Listener, id: u64) -> bool {
-    let mut state = listener.lock();
+    let mut inner = listener.lock();
 
-    state.as_mut().project().notifications.get(id).is_some()
+    inner.as_mut().project().notifications.get(id).is_some()
 }
 
 const NOBODY: Reply = Reply::error(-(bindings::ENOSYS as i32));
 
 #[kunit_tests(rust_seccomp_notify)]
-mod tests {
+mod listener {
     use super::*;
 
     #[test]
@@ -128,12 +145,11 @@ mod tests {
         let mut first_id = None;
 
         for (nr, target) in targets.iter().enumerate() {
-            let (notif, delivery) = receive(&listener, true)?;
+            let notif = receive(&listener, true)?;
             let first_id = *first_id.get_or_insert(notif.id);
 
             assert_eq!(notif.data.nr, nr as i32);
             assert_eq!(notif.id, first_id.wrapping_add(nr as u64));
-            assert_eq!(delivery, 1);
             reply(&listener, notif.id, Reply::value(nr as i64))?;
             assert_eq!(target.join(), Some(Reply::value(nr as i64)));
             assert!(!is_known(&listener, notif.id));
@@ -153,7 +169,7 @@ mod tests {
         let mut ids = KVec::new();
 
         for _ in 0..NUMBER {
-            ids.push(Some(receive(&listener, true)?.0.id), GFP_KERNEL)?;
+            ids.push(Some(receive(&listener, true)?.id), GFP_KERNEL)?;
         }
         for turn in 0..NUMBER {
             let nr = turn * STRIDE % NUMBER;
@@ -178,31 +194,49 @@ mod tests {
         let target = Target::start(&listener, 0)?;
         assert!(events(&listener) == PollEvents::IN);
 
-        let (notif, delivery) = receive(&listener, true)?;
-        assert!(events(&listener) == PollEvents::OUT);
-
-        listener.step(
-            listener.lock().as_mut(),
-            |table| table.get(notif.id),
-            Event::ReceiveFailed(delivery),
-        )?;
+        let notif = receive_in_vain(&listener)?;
         assert!(events(&listener) == PollEvents::IN);
 
+        assert_eq!(receive(&listener, true)?.id, notif.id);
+        assert!(events(&listener) == PollEvents::OUT);
+
         let other = Target::start(&listener, 1)?;
-        assert_eq!(receive(&listener, true)?.0.id, notif.id);
         assert!(events(&listener) == PollEvents::IN | PollEvents::OUT);
 
         reply(&listener, notif.id, Reply::value(0))?;
         target.join();
         assert!(events(&listener) == PollEvents::IN);
 
-        listener.unused();
+        listener.add_filter();
+        assert!(events(&listener) == PollEvents::IN);
+        listener.remove_filter();
         assert!(events(&listener) == PollEvents::IN | PollEvents::HUP);
 
-        reply(&listener, receive(&listener, true)?.0.id, Reply::value(0))?;
+        reply(&listener, receive(&listener, true)?.id, Reply::value(0))?;
         other.join();
         assert!(events(&listener) == PollEvents::HUP);
         assert!(matches!(receive(&listener, false), Err(ENOENT)));
+        Ok(())
+    }
+
+    #[test]
+    fn the_last_of_its_filters_ends_a_listener_until_the_next() -> Result {
+        let listener = Listener::new()?;
+        assert!(matches!(receive(&listener, true), Err(EAGAIN)));
+
+        listener.add_filter();
+        listener.add_filter();
+        listener.remove_filter();
+        assert!(matches!(receive(&listener, true), Err(EAGAIN)));
+        assert!(events(&listener) == PollEvents::NONE);
+
+        listener.remove_filter();
+        assert!(matches!(receive(&listener, true), Err(ENOENT)));
+        assert!(events(&listener) == PollEvents::HUP);
+
+        listener.add_filter();
+        assert!(matches!(receive(&listener, true), Err(EAGAIN)));
+        assert!(events(&listener) == PollEvents::NONE);
         Ok(())
     }
 
@@ -224,7 +258,7 @@ mod tests {
             Err(ENOENT)
         );
 
-        assert_eq!(receive(&listener, true)?.0.id, id);
+        assert_eq!(receive(&listener, true)?.id, id);
         reply(&listener, id, Reply::value(1))?;
         assert_eq!(target.join(), Some(Reply::value(1)));
         assert_eq!(reply(&listener, id, Reply::value(2)), Err(ENOENT));
@@ -248,8 +282,9 @@ mod tests {
         // Nobody waits for a listener that is closed.
         // SAFETY: A test uses no files.
         let entry = unsafe { SyscallEntry::assume() };
-        assert_eq!(listener.notify(&entry, &pin_init::zeroed(), false), NOBODY);
-        assert!(listener.lock().as_mut().project().notifications.is_empty());
+        let answer = target::notify(&listener, &entry, &pin_init::zeroed(), WaitKillable::NEVER);
+        assert_eq!(answer, NOBODY);
+        assert!(listener.lock().notifications.is_unused());
         Ok(())
     }
 
@@ -260,12 +295,14 @@ mod tests {
 
         let (its_listener, its_received) = (listener.clone(), received.clone());
         workqueue::system_unbound().try_spawn(GFP_KERNEL, move || {
-            if let Ok((notif, _)) = receive(&its_listener, false) {
+            if let Ok(notif) = receive(&its_listener, false) {
                 let _ = reply(&its_listener, notif.id, Reply::value(7));
             }
             its_received.complete_all();
         })?;
 
+        // It sleeps before there is anything to receive.
+        wait_until(|| listener.lock().readers.has_queued())?;
         let target = Target::start(&listener, 0)?;
         received.wait_for_completion();
         assert_eq!(target.join(), Some(Reply::value(7)));

@@ -6,7 +6,8 @@ use kernel::{
     error::Error,
     fs::File,
     ioctl::{
-        ioctls, In, Out, Value, ZeroedOut, _IO, _IOC_NR, _IOC_SIZE, _IOC_TYPE, _IOR, _IOW, _IOWR,
+        ioctls, Arg, In, Out, Parts, Value, ZeroedOut, _IO, _IOC_NR, _IOC_SIZE, _IOC_TYPE, _IOR,
+        _IOW, _IOWR,
     },
     prelude::*,
     uaccess::{memory, protect_memory, set_memory, START},
@@ -136,6 +137,17 @@ fn out_is_written_and_not_read() {
     assert_eq!(issue(header::GET, START), (Ok(16), Some(Call::Get)));
     assert_eq!(memory(), [&9u64.to_ne_bytes()[..], &[0xff]].concat());
     assert_eq!(issue(header::GET, BAD), (Err(EFAULT), None));
+}
+
+#[test]
+fn parts_are_taken_on_their_own() {
+    set_memory(&bytes(&[1, 0, 3]));
+    let arg = Parts::<[u64; 3]>::from_user(START).unwrap();
+
+    assert_eq!(arg.part::<In<u64>, 16>().map(|part| part.0), Ok(3));
+    assert_eq!(arg.part::<ZeroedOut<u64>, 0>().map(|_| ()), Err(EINVAL));
+    assert_eq!(arg.part::<ZeroedOut<u64>, 8>().unwrap().write(&2), Ok(()));
+    assert_eq!(memory(), bytes(&[1, 2, 3]));
 }
 
 #[test]

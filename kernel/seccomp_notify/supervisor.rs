@@ -1,0 +1,378 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The supervisor's side: it receives notifications, answers them, and has fds installed.
+
+use crate::{
+    listener::{
+        Due,
+        Inner,
+        Listener,
+        Wakeups, //
+    },
+    notification::{
+        Fd,
+        Progress,
+        Request, //
+    },
+    state::{
+        Delivery,
+        Event,
+        Reply, //
+    },
+};
+use kernel::{
+    prelude::*,
+    seccomp,
+    sync::{
+        lock::mutex::MutexBackend,
+        poll::PollEvents,
+        waiter::{
+            Held,
+            Sleep,
+            Ticket,
+            WaiterList, //
+        },
+        MutexGuard, //
+    }, //
+};
+
+/// What a reader has taken from the queue.
+pub(crate) struct Received {
+    /// The notification as the supervisor gets it.
+    pub(crate) notif: seccomp::Notif,
+    /// The number of this delivery, for [`give_back`].
+    delivery: Delivery,
+}
+
+/// Takes the oldest notification of the queue, and waits for one if there is none, unless
+/// `is_nonblocking`.
+///
+/// # Errors
+///
+/// - [`ENOENT`]: no task uses a filter of the listener any more.
+/// - [`EAGAIN`]: the queue is empty, and `is_nonblocking`.
+/// - [`ERESTARTSYS`]: a signal came while it waited.
+#[inline]
+pub(crate) fn receive<'a>(
+    listener: &Listener,
+    received: &'a mut Option<Received>,
+    is_nonblocking: bool,
+) -> Result<&'a Received> {
+    let events = receive_locked(listener.lock(), received, is_nonblocking, || ())?;
+
+    listener.wake(Wakeups::of_pollers(events));
+    received.as_ref().ok_or(EAGAIN)
+}
+
+/// Answers a notification, if `answer` has its id and what it is, and then does what [`receive`]
+/// does, under the same hold of the lock.
+///
+/// # Errors
+///
+/// Those of [`reply`], and then nothing has happened. With an answer sent, the result of
+/// [`receive`] is in that of this function.
+#[inline]
+pub(crate) fn reply_and_receive<'a>(
+    listener: &Listener,
+    answer: Option<(u64, Reply)>,
+    received: &'a mut Option<Received>,
+    is_nonblocking: bool,
+) -> Result<Result<&'a Received>> {
+    let mut inner = listener.lock();
+    let mut due = match answer {
+        Some((id, reply)) => inner
+            .as_mut()
+            .step(|table| table.get(id), Event::Reply(reply))?,
+        None => Due::NONE,
+    };
+    let result = receive_locked(inner, received, is_nonblocking, || due.wake_target());
+
+    if result.is_ok() {
+        // If the target is not woken yet, the caller has not slept, and will not: it has the next
+        // to see to.
+        due.on_current_cpu = false;
+    }
+    due.wake(listener);
+    Ok(result.and_then(|events| {
+        listener.wake(Wakeups::of_pollers(events));
+        received.as_ref().ok_or(EAGAIN)
+    }))
+}
+
+/// Receives, with the lock held at first. Returns what those who poll are told of.
+///
+/// `before` is called before the caller sleeps, with the lock released.
+// A notification is too big to be passed on by value.
+#[inline(always)]
+fn receive_locked(
+    mut inner: MutexGuard<'_, Inner>,
+    received: &mut Option<Received>,
+    is_nonblocking: bool,
+    mut before: impl FnMut(),
+) -> Result<PollEvents> {
+    // What one that dies would take is for others: they were told of it.
+    if inner.notifications.has_queued() && current!().fatal_signal_pending() {
+        return Err(ERESTARTSYS);
+    }
+    if let Some(result) = try_receive(inner.as_mut(), received, is_nonblocking) {
+        return result;
+    }
+
+    WaiterList::wait(
+        inner,
+        |inner| inner.project().readers,
+        (),
+        &(),
+        |held, ticket| loop {
+            if let Some(mut reader) = held.data().project().readers.own(ticket) {
+                reader.enqueue_first();
+            }
+            held.sleep(ticket, Sleep::Interruptible, || {
+                before();
+                true
+            });
+            if current!().signal_pending() && leaves_queue_to_others(held, ticket) {
+                return Err(ERESTARTSYS);
+            }
+            if let Some(result) = try_receive(held.data(), received, is_nonblocking) {
+                return result;
+            }
+        },
+    )
+}
+
+/// Takes the first notification from the queue. Returns what those who poll are told of, or
+/// nothing if the reader has to wait.
+// Twice in `receive_locked()`, where one of them is all that most calls execute.
+#[inline(always)]
+fn try_receive(
+    mut inner: Pin<&mut Inner>,
+    received: &mut Option<Received>,
+    is_nonblocking: bool,
+) -> Option<Result<PollEvents>> {
+    if inner.notifications.has_queued() {
+        if let Some(events) = take_first(inner.as_mut(), received) {
+            return Some(Ok(events));
+        }
+    }
+    if inner.is_unused() {
+        Some(Err(ENOENT))
+    } else if is_nonblocking {
+        Some(Err(EAGAIN))
+    } else if current!().signal_pending() {
+        Some(Err(ERESTARTSYS))
+    } else {
+        None
+    }
+}
+
+/// Whether an interrupted reader leaves what there is to receive to others: it may be on its way to
+/// a stop, or to its death.
+///
+/// Whoever is still queued as a reader was not woken for a notification, but by the signal. If it
+/// was woken for one, it has another reader take that. If none can, as none sleeps or they are
+/// frozen, it takes that itself unless it dies.
+#[cold]
+fn leaves_queue_to_others<'p>(
+    held: &mut Held<'p, Inner, MutexBackend>,
+    ticket: &Ticket<'p, ()>,
+) -> bool {
+    if let Some(mut reader) = held.data().project().readers.own(ticket) {
+        if reader.is_queued() {
+            reader.dequeue();
+            return true;
+        }
+    }
+
+    // Nobody takes this reader, which does not sleep, for one that can be woken: it is not queued.
+    while held.data().notifications.has_queued() {
+        let Some(mut other) = held.data().next_reader() else {
+            break;
+        };
+
+        if held.unlocked(|| other.wake()) {
+            return true;
+        }
+    }
+    current!().fatal_signal_pending()
+}
+
+/// Takes the first notification from the queue. Returns what those who poll are told of.
+#[inline(always)]
+fn take_first(mut inner: Pin<&mut Inner>, received: &mut Option<Received>) -> Option<PollEvents> {
+    let mut first = inner.as_mut().project().notifications.list().first()?;
+
+    *received = Some(Received {
+        notif: seccomp::Notif {
+            id: first.id()?,
+            pid: first.task().pid_nr_ns(None) as u32,
+            flags: first.value().flags(),
+            data: *first.shared(),
+        },
+        delivery: first.value().state.next_delivery(),
+    });
+    let due = inner
+        .step(|table| table.list().first(), Event::Receive)
+        .ok()?;
+
+    Some(due.others.events())
+}
+
+/// Undoes what [`receive`] has done, as the supervisor could not be given `received`.
+#[cold]
+pub(crate) fn give_back(listener: &Listener, received: &Received) {
+    let Received { notif, delivery } = received;
+    let event = Event::ReceiveFailed(*delivery);
+
+    // It may be gone by now.
+    let _ = step(listener, notif.id, event);
+}
+
+/// Answers the notification `id`.
+///
+/// # Errors
+///
+/// - [`ENOENT`]: there is no such notification.
+/// - [`EINPROGRESS`]: it is not delivered, or answered already.
+#[inline]
+pub(crate) fn reply(listener: &Listener, id: u64, reply: Reply) -> Result {
+    step(listener, id, Event::Reply(reply))
+}
+
+#[inline(always)]
+fn step(listener: &Listener, id: u64, event: Event) -> Result {
+    // The lock is released at the end of the statement.
+    let due = listener
+        .lock()
+        .as_mut()
+        .step(|table| table.get(id), event)?;
+
+    due.wake(listener);
+    Ok(())
+}
+
+/// Whether the notification `id` awaits a reply.
+pub(crate) fn awaits_reply(listener: &Listener, id: u64) -> bool {
+    let mut inner = listener.lock();
+    let notification = inner.as_mut().project().notifications.get(id);
+
+    notification.is_some_and(|mut notification| notification.value().state.awaits_reply())
+}
+
+/// Has the target of the notification `id` install `fd`, and waits for it.
+///
+/// Returns the number that the fd got there. With `is_reply` that is the answer as well, once it
+/// is installed.
+///
+/// # Errors
+///
+/// - [`ENOENT`]: there is no such notification.
+/// - [`EINPROGRESS`]: it is not delivered, or answered already.
+/// - [`EBUSY`]: with `is_reply`, while the target has not taken other fds.
+/// - [`ESRCH`]: the target stopped waiting before it took the fd.
+/// - [`ERESTARTSYS`]: a signal came before the target took the fd, or a fatal one since.
+/// - Whatever installing the fd fails with.
+pub(crate) fn add_fd(listener: &Listener, id: u64, fd: Fd, is_reply: bool) -> Result<u32> {
+    let mut inner = listener.lock();
+
+    let event = if is_reply {
+        let notifications = inner.as_mut().project().notifications;
+        let mut notification = notifications.get(id).ok_or(ENOENT)?;
+        let notification = notification.value();
+
+        // An answer while other fds are pending: it could overtake them.
+        if notification.state.awaits_reply() && !notification.requests.is_empty() {
+            return Err(EBUSY);
+        }
+        Event::AddFdReply
+    } else {
+        Event::AddFd
+    };
+    let mut due = inner.as_mut().step(|table| table.get(id), event)?;
+
+    let result = WaiterList::wait(
+        inner,
+        |inner| inner.project().requests.list(),
+        Request::new(fd, is_reply),
+        &(),
+        |held, ticket| {
+            queue_request(held.data(), id, ticket);
+            loop {
+                match await_fd(held.data(), id, ticket, &mut due) {
+                    Ok(how) => {
+                        held.sleep(ticket, how, || {
+                            due.target.wake();
+                            true
+                        });
+                    }
+                    Err(result) => return result,
+                }
+            }
+        },
+    );
+
+    due.wake(listener);
+    result
+}
+
+/// Puts the request of the current task, for the notification `id`, where its target finds it.
+fn queue_request(inner: Pin<&mut Inner>, id: u64, ticket: &Ticket<'_, Request>) {
+    let mut this = inner.project();
+
+    if let (Some(request), Some(mut notification)) = (
+        this.requests.as_mut().assign_id(ticket),
+        this.notifications.get(id),
+    ) {
+        notification
+            .value()
+            .requests
+            .push(this.requests.as_mut(), request);
+    }
+}
+
+/// Decides how the caller sleeps that has requested an fd for the notification `id`, or what it
+/// returns.
+fn await_fd(
+    mut inner: Pin<&mut Inner>,
+    id: u64,
+    ticket: &Ticket<'_, Request>,
+    due: &mut Due,
+) -> Result<Sleep, Result<u32>> {
+    let requests = inner.as_mut().project().requests;
+    let mut own = requests.list().own(ticket).ok_or(Err(ESRCH))?;
+
+    match own.value().progress {
+        Progress::Done(result) => Err(result),
+        // The target is at it, which does not take long.
+        Progress::Installing if current!().fatal_signal_pending() => Err(Err(ERESTARTSYS)),
+        Progress::Installing => Ok(Sleep::Killable),
+        Progress::Pending if current!().signal_pending() => {
+            take_back(inner, id, ticket, due);
+            Err(Err(ERESTARTSYS))
+        }
+        Progress::Pending => Ok(Sleep::Interruptible),
+    }
+}
+
+/// Takes the request of the current task, for the notification `id`, back.
+#[cold]
+fn take_back(mut inner: Pin<&mut Inner>, id: u64, ticket: &Ticket<'_, Request>, due: &mut Due) {
+    let mut this = inner.as_mut().project();
+    let Some(mut own) = this.requests.as_mut().list().own(ticket) else {
+        return;
+    };
+    let is_reply = own.value().is_reply;
+
+    if let (Some(request), Some(mut notification)) = (own.id(), this.notifications.get(id)) {
+        notification.value().requests.remove(this.requests, request);
+    }
+    if is_reply {
+        if let Ok(more) = inner.step(|table| table.get(id), Event::FdFailed) {
+            due.others = more.others;
+            // It is woken once: in one of them there is nobody.
+            if more.target.is_due() {
+                due.target = more.target;
+            }
+        }
+    }
+}

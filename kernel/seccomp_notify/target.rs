@@ -1,0 +1,347 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The target's side: a task notifies the supervisor of its system call, and waits.
+
+use crate::{
+    listener::{
+        Inner,
+        Listener,
+        Wakeups,
+        BATCH, //
+    },
+    notification::{
+        Fd,
+        Notification,
+        NotificationTicket,
+        Progress,
+        Request, //
+    },
+    state::{
+        Event,
+        Reply,
+        WaitKillable, //
+    },
+};
+use core::mem;
+use kernel::{
+    prelude::*,
+    seccomp,
+    sync::{
+        lock::mutex::MutexBackend,
+        waiter::{
+            Held,
+            Sleep,
+            Waiter,
+            WaiterList,
+            Wakeup, //
+        },
+    },
+    task::SyscallEntry, //
+};
+
+/// What the target does next.
+enum Next {
+    /// It waits no longer.
+    Leave,
+    /// It installs an fd.
+    Install,
+    /// It sleeps.
+    Sleep(Sleep),
+}
+
+/// Notifies the supervisor of the system call `data` that the current task, `target`, has entered,
+/// and waits for the answer.
+///
+/// It sleeps, until there is an answer, the listener is closed, or a signal interrupts.
+pub(crate) fn notify(
+    listener: &Listener,
+    target: &SyscallEntry,
+    data: &seccomp::Data,
+    wait_killable: WaitKillable,
+) -> Reply {
+    let inner = listener.lock();
+    if !listener.is_open() {
+        return Reply::error(ENOSYS.to_errno());
+    }
+
+    WaiterList::wait(
+        inner,
+        |inner| inner.project().notifications.list(),
+        Notification::new(wait_killable),
+        data,
+        |held, ticket| {
+            let mut wakeups = held.data().announce(ticket);
+
+            // Nearly every target has its answer when it has slept once.
+            if !current!().signal_pending() {
+                if !held.sleep(ticket, Sleep::Interruptible, || {
+                    wakeups.wake(listener.pollers())
+                }) {
+                    wakeups = held.data().wake_another_reader();
+                } else if has_its_answer(held.data(), ticket) {
+                    return outcome(held.data(), ticket);
+                }
+            }
+            wait_on(listener, target, held, ticket, wakeups)
+        },
+    )
+}
+
+/// Whether there is an answer, and no fd to be installed before the target takes it.
+#[inline]
+fn has_its_answer(inner: Pin<&mut Inner>, ticket: &NotificationTicket<'_>) -> bool {
+    let own = inner.project().notifications.list().own(ticket);
+
+    own.is_some_and(|mut own| {
+        let notification = own.value();
+
+        notification.state.is_replied() && notification.requests.is_empty()
+    })
+}
+
+/// What the target's system call results in.
+#[inline]
+fn outcome(inner: Pin<&mut Inner>, ticket: &NotificationTicket<'_>) -> Reply {
+    let own = inner.project().notifications.list().own(ticket);
+    let reply = own.and_then(|mut own| own.value().state.reply());
+
+    // Without an answer, a signal has ended the wait.
+    reply.unwrap_or(Reply::error(ERESTARTSYS.to_errno()))
+}
+
+/// Waits for the answer, does what the target is asked for meanwhile, and heeds signals.
+///
+/// `wakeups` are those that are due.
+#[cold]
+fn wait_on<'p>(
+    listener: &Listener,
+    target: &SyscallEntry,
+    held: &mut Held<'p, Inner, MutexBackend>,
+    ticket: &NotificationTicket<'p>,
+    mut wakeups: Wakeups,
+) -> Reply {
+    loop {
+        let mut signal = None;
+
+        // What looks like a signal is settled first, each time that the target wakes.
+        if current!().signal_pending() {
+            signal = settle(listener, target, held, &mut wakeups);
+        }
+        match next(held.data(), ticket, signal, &mut wakeups) {
+            Next::Leave => break,
+            Next::Install => install_fd(listener, target, held, ticket, &mut wakeups),
+            Next::Sleep(how) => {
+                // A reader that is frozen does not count: the next is woken.
+                if !held.sleep(ticket, how, || wakeups.wake(listener.pollers())) {
+                    wakeups = held.data().wake_another_reader();
+                }
+            }
+        }
+    }
+
+    wake_unlocked(listener, held, &mut wakeups);
+    while has_requests(held.data(), ticket) {
+        end_requests(held, ticket);
+    }
+    outcome(held.data(), ticket)
+}
+
+/// A signal that the target finds pending.
+#[derive(Clone, Copy)]
+struct Signal {
+    /// The supervisor is told of it.
+    report: bool,
+}
+
+/// Does what the target is asked for by what only looks like a signal. Returns the signal, if
+/// there is one.
+#[cold]
+fn settle(
+    listener: &Listener,
+    target: &SyscallEntry,
+    held: &mut Held<'_, Inner, MutexBackend>,
+    wakeups: &mut Wakeups,
+) -> Option<Signal> {
+    wake_unlocked(listener, held, wakeups);
+    loop {
+        let report = held.data().fd_signalled;
+        let is_signal = held.unlocked(|| target.settle_signal_pending(report));
+
+        // It may have been frozen for long: those flags count that are set when it takes notice.
+        if held.data().fd_signalled == report {
+            return is_signal.then_some(Signal { report });
+        }
+    }
+}
+
+/// Releases the lock to carry `wakeups` out.
+fn wake_unlocked(
+    listener: &Listener,
+    held: &mut Held<'_, Inner, MutexBackend>,
+    wakeups: &mut Wakeups,
+) {
+    let due = mem::replace(wakeups, Wakeups::NONE);
+
+    held.unlocked(|| listener.wake(due));
+}
+
+/// Decides what the target of a notification does next. It is the current task.
+fn next(
+    mut inner: Pin<&mut Inner>,
+    ticket: &NotificationTicket<'_>,
+    signal: Option<Signal>,
+    wakeups: &mut Wakeups,
+) -> Next {
+    let fatal = signal.is_some() && current!().fatal_signal_pending();
+
+    // What the supervisor asked for comes before its answer, but not before death.
+    if !fatal && has_requests(inner.as_mut(), ticket) {
+        return Next::Install;
+    }
+    if let Some(Signal { report }) = signal {
+        let event = Event::Signal { fatal, report };
+
+        if let Ok(due) = inner.as_mut().step(|table| table.list().own(ticket), event) {
+            *wakeups = due.others;
+        }
+    }
+
+    let notifications = inner.project().notifications;
+    let Some(mut own) = notifications.list().own(ticket) else {
+        return Next::Leave;
+    };
+    let state = &own.value().state;
+
+    if state.is_replied() || state.is_aborted() {
+        Next::Leave
+    } else if signal.is_some() || state.signalled() {
+        Next::Sleep(Sleep::Killable)
+    } else {
+        // Whoever waits killable for the filter's sake sleeps so only while there is a signal to
+        // ignore: the next may have to be reported.
+        Next::Sleep(Sleep::Interruptible)
+    }
+}
+
+/// An fd that the target has taken, to install it.
+struct Install {
+    /// The id of the request.
+    request: u64,
+    is_reply: bool,
+    fd: Fd,
+}
+
+/// Takes the oldest fd that is requested for the current task.
+fn take_request(inner: Pin<&mut Inner>, ticket: &NotificationTicket<'_>) -> Option<Install> {
+    let (id, mut request) = next_request(inner, ticket)?;
+    let request = request.value();
+
+    request.progress = Progress::Installing;
+    Some(Install {
+        request: id,
+        is_reply: request.is_reply,
+        fd: request.fd.take()?,
+    })
+}
+
+/// Installs the oldest fd that is requested for the current task, with the lock released, and
+/// tells who requested it.
+///
+/// `wakeups` are carried out before, and are what is due afterwards.
+#[cold]
+fn install_fd(
+    listener: &Listener,
+    target: &SyscallEntry,
+    held: &mut Held<'_, Inner, MutexBackend>,
+    ticket: &NotificationTicket<'_>,
+    wakeups: &mut Wakeups,
+) {
+    let Some(Install {
+        request,
+        is_reply,
+        fd,
+    }) = take_request(held.data(), ticket)
+    else {
+        return;
+    };
+    let due = mem::replace(wakeups, Wakeups::NONE);
+    let result = held.unlocked(|| {
+        listener.wake(due);
+        match fd.number {
+            Some(number) => fd.file.receive_replace(number, fd.flags, target),
+            None => fd.file.receive(fd.flags, target),
+        }
+    });
+
+    if is_reply {
+        let event = match result {
+            Ok(number) => Event::FdInstalled(number),
+            Err(_) => Event::FdFailed,
+        };
+
+        if let Ok(due) = held.data().step(|table| table.list().own(ticket), event) {
+            *wakeups = due.others;
+        }
+    }
+    let (mut caller, fd) = match held.data().project().requests.get(request) {
+        Some(mut request) => {
+            request.value().progress = Progress::Done(result);
+            // The caller drops the file: here that would be put off until the system call returns.
+            request.value().fd = Some(fd);
+            (request.end_sleep(), None)
+        }
+        // It was killed meanwhile.
+        None => (Wakeup::NONE, Some(fd)),
+    };
+
+    held.unlocked(|| {
+        caller.wake();
+        drop(fd);
+    });
+}
+
+/// Whether fds are requested for the current task that it has not taken.
+#[inline]
+fn has_requests(inner: Pin<&mut Inner>, ticket: &NotificationTicket<'_>) -> bool {
+    let own = inner.project().notifications.list().own(ticket);
+
+    own.is_some_and(|mut own| !own.value().requests.is_empty())
+}
+
+/// Ends the requests for fds that the current task will not install, as it stops waiting: as many
+/// as one hold of the lock is to deal with.
+#[cold]
+fn end_requests(held: &mut Held<'_, Inner, MutexBackend>, ticket: &NotificationTicket<'_>) {
+    let mut batch = [const { Wakeup::NONE }; BATCH];
+
+    for wakeup in &mut batch {
+        let Some(ended) = end_request(held.data(), ticket) else {
+            break;
+        };
+
+        *wakeup = ended;
+    }
+    held.unlocked(|| drop(batch));
+}
+
+/// Ends the oldest request for the current task.
+fn end_request(inner: Pin<&mut Inner>, ticket: &NotificationTicket<'_>) -> Option<Wakeup> {
+    let (_, mut request) = next_request(inner, ticket)?;
+
+    request.value().progress = Progress::Done(Err(ESRCH));
+    Some(request.end_sleep())
+}
+
+/// Takes the oldest request for the current task out of its queue. Returns its id as well.
+fn next_request<'a>(
+    inner: Pin<&'a mut Inner>,
+    ticket: &NotificationTicket<'_>,
+) -> Option<(u64, Waiter<'a, Request>)> {
+    let mut this = inner.project();
+    let mut own = this.notifications.list().own(ticket)?;
+    let queue = &mut own.value().requests;
+    let id = queue.oldest()?;
+
+    queue.remove(this.requests.as_mut(), id);
+    Some((id, this.requests.get(id)?))
+}
