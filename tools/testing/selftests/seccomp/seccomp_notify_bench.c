@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * What user notification costs: a round trip (the target's system call, RECV,
- * SEND, and back), alone and in company, and what it is to be compared with.
+ * SEND, and back, or SEND_RECV for both), alone and in company, and what it is to
+ * be compared with.
  *
  * usage: seccomp_notify_bench [-r rounds] [figure]...
  *
@@ -11,8 +12,28 @@
  * nanosecond is an instruction of the guest, and the figures are the same each
  * time.
  *
- * The figures "smp/..." are counted, not timed, and want several CPUs: they
- * are left out with one, and are all that is done with more unless named.
+ * Those of "instead" are what does without: a filter that lets the system call
+ * through, beside "floor/syscall" without any; a handler of SIGSYS that sets its
+ * result; and a tracer that does. The last two are there on x86-64 only.
+ *
+ * "delivered/100000" takes 2.5 GB of free memory, more than as many threads and
+ * pids (kernel.threads-max, kernel.pid_max), and an implementation whose RECV does
+ * not walk past all the others.
+ *
+ * "addfd-pending" is "addfd" while ADDFD is pending for as many other targets. What
+ * keeps those from taking the fd is that they do not get the CPU, of which there
+ * must be but one: supervisor and target are SCHED_FIFO. So it is to be compared
+ * with its own figure for none. It has to be done within half a second: after that,
+ * the scheduler lets the others run all the same.
+ *
+ * Those of "hold" are the longest times for which the listener's lock is held: in
+ * RECV and SEND, as the fd is closed, as the last task of the filter dies. They
+ * take kprobes, and the cost of those is taken off. With -icount, a cycle is an
+ * instruction.
+ *
+ * Those of "smp" want several CPUs: they are left out with one, and are all that
+ * is done with more unless named. "smp/time" says what contention costs, and is
+ * the one to look at where there are more virtual CPUs than real ones.
  */
 #define _GNU_SOURCE
 #include <dirent.h>
@@ -37,7 +58,9 @@
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
+#include <sys/ptrace.h>
 #include <sys/syscall.h>
+#include <sys/user.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -49,6 +72,12 @@
 
 /* Enough for a thread that makes system calls and nothing else. */
 #define TINY_STACK	2048
+
+/* So many targets that to ask /proc about each would take too long. */
+#define MANY		100000
+
+/* Other targets for which ADDFD is pending. */
+#define MAX_PENDING	64
 
 #define SMP_SUPERVISORS	4
 #define SMP_TARGETS	16
@@ -63,7 +92,7 @@ static struct shared {
 	/* When the timed part began, and how long it took. */
 	uint64_t start;
 	uint64_t elapsed;
-	/* Threads of the crowd that have got to their system call. */
+	/* Threads of the crowd that have got to their system call, or in ADDFD. */
 	atomic_uint arrived;
 	/* Those whose system call nobody answers any more. */
 	atomic_uint gone;
@@ -272,24 +301,50 @@ struct target {
 	int answers;	/* read by us */
 };
 
-static int install_filter(void)
+static int set_filter(unsigned int action, unsigned int flags, int listener)
 {
 	struct sock_filter insns[] = {
 		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
 		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, NR_TRAPPED, 0, 1),
-		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_USER_NOTIF),
+		BPF_STMT(BPF_RET | BPF_K, action),
 		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
 	};
-	struct sock_fprog prog = { .len = ARRAY_SIZE(insns), .filter = insns };
+	/* Without USE_LISTENER, the kernel looks at the first member alone. */
+	struct seccomp_listener_fprog prog = {
+		.fprog = { .len = ARRAY_SIZE(insns), .filter = insns },
+		.listener = listener,
+	};
 	int fd;
 
 	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0))
 		err(1, "no_new_privs");
-	fd = syscall(__NR_seccomp, SECCOMP_SET_MODE_FILTER,
-		     SECCOMP_FILTER_FLAG_NEW_LISTENER, &prog);
+	fd = syscall(__NR_seccomp, SECCOMP_SET_MODE_FILTER, flags, &prog);
 	if (fd < 0)
 		err(1, "seccomp");
 	return fd;
+}
+
+static int install_filter(void)
+{
+	return set_filter(SECCOMP_RET_USER_NOTIF, SECCOMP_FILTER_FLAG_NEW_LISTENER, -1);
+}
+
+static void use_listener(int listener)
+{
+	set_filter(SECCOMP_RET_USER_NOTIF, SECCOMP_FILTER_FLAG_USE_LISTENER |
+		   SECCOMP_FILTER_FLAG_ALLOW_NESTED_LISTENERS, listener);
+}
+
+/* Makes the system calls that are timed, after some that are not. */
+static void make_calls(unsigned int count, long result)
+{
+	for (unsigned int i = 0; i < count + count / 10; i++) {
+		if (i == count / 10)
+			shared->start = now();
+		if (syscall(NR_TRAPPED) != result)
+			errx(1, "a system call has a wrong result");
+	}
+	shared->elapsed = now() - shared->start;
 }
 
 /* Makes system calls for as long as the answer says so. */
@@ -316,6 +371,8 @@ static pid_t start_crowd(unsigned int count)
 	if (pid)
 		return pid;
 
+	/* When the dynamic linker looks for it, that takes more than a tiny stack. */
+	now();
 	stacks = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	if (stacks == MAP_FAILED)
 		err(1, "mmap");
@@ -338,13 +395,7 @@ static void run_target(int orders, int answers)
 	while (read(orders, &order, sizeof(order)) == sizeof(order)) {
 		switch (order.what) {
 		case RUN:
-			for (unsigned int i = 0; i < order.count + order.count / 10; i++) {
-				if (i == order.count / 10)
-					shared->start = now();
-				if (syscall(NR_TRAPPED) != 1)
-					errx(1, "a system call has a wrong result");
-			}
-			shared->elapsed = now() - shared->start;
+			make_calls(order.count, 1);
 			write_all(answers, "", 1);
 			break;
 		case CROWD:
@@ -405,6 +456,91 @@ static void end_target(struct target *target)
 }
 
 /*
+ * Instead: what does without a supervisor, or has a tracer for one.
+ */
+
+/* A process that only makes system calls, of which its filter says @action. */
+static pid_t start_filtered(unsigned int action, long result)
+{
+	pid_t pid = start_process();
+
+	if (pid)
+		return pid;
+
+	set_filter(action, 0, -1);
+	if (action == SECCOMP_RET_TRACE &&
+	    (ptrace(PTRACE_TRACEME, 0, NULL, NULL) || raise(SIGSTOP)))
+		err(1, "PTRACE_TRACEME");
+	make_calls(rounds, result);
+	_exit(0);
+}
+
+static int wait_for(pid_t pid)
+{
+	int status;
+
+	if (waitpid(pid, &status, 0) != pid)
+		err(1, "waitpid");
+	return status;
+}
+
+/* Reports what the process says that has come to its end. */
+static void report_filtered(const char *name, int status)
+{
+	if (status)
+		errx(1, "%s: the process failed", name);
+	report_time(name, PLAIN, shared->elapsed, rounds);
+}
+
+static void filtered(const char *name, unsigned int param)
+{
+	report_filtered(name, wait_for(start_filtered(SECCOMP_RET_ALLOW, getpid())));
+}
+
+#ifdef __x86_64__
+static void set_result(int sig, siginfo_t *info, void *context)
+{
+	((ucontext_t *)context)->uc_mcontext.gregs[REG_RAX] = 1;
+}
+
+static void trap(const char *name, unsigned int param)
+{
+	struct sigaction action = { .sa_sigaction = set_result, .sa_flags = SA_SIGINFO };
+
+	/* The process inherits it. */
+	sigaction(SIGSYS, &action, NULL);
+	report_filtered(name, wait_for(start_filtered(SECCOMP_RET_TRAP, 1)));
+	signal(SIGSYS, SIG_DFL);
+}
+
+/* The tracer reads the registers, and has the system call skipped with a result. */
+static void trace(const char *name, unsigned int param)
+{
+	pid_t pid = start_filtered(SECCOMP_RET_TRACE, 1);
+	struct user_regs_struct regs;
+	int status;
+
+	wait_for(pid);
+	if (ptrace(PTRACE_SETOPTIONS, pid, NULL, PTRACE_O_TRACESECCOMP))
+		err(1, "PTRACE_SETOPTIONS");
+	while (true) {
+		if (ptrace(PTRACE_CONT, pid, NULL, NULL))
+			err(1, "PTRACE_CONT");
+		status = wait_for(pid);
+		if (status >> 8 != (SIGTRAP | PTRACE_EVENT_SECCOMP << 8))
+			break;
+		if (ptrace(PTRACE_GETREGS, pid, NULL, &regs))
+			err(1, "PTRACE_GETREGS");
+		regs.orig_rax = -1;
+		regs.rax = 1;
+		if (ptrace(PTRACE_SETREGS, pid, NULL, &regs))
+			err(1, "PTRACE_SETREGS");
+	}
+	report_filtered(name, status);
+}
+#endif
+
+/*
  * The supervisor's side.
  */
 
@@ -429,6 +565,34 @@ static void serve(int listener)
 
 	receive(listener, &req);
 	answer(listener, req.id);
+}
+
+/* Answers what @call has received, and receives the next. */
+static void exchange(int listener, struct seccomp_notif_send_recv *call)
+{
+	call->flags = SECCOMP_NOTIF_SEND_RECV_SEND;
+	call->resp.id = call->notif.id;
+	call->resp.val = 1;
+	memset(&call->notif, 0, sizeof(call->notif));
+	if (ioctl(listener, SECCOMP_IOCTL_NOTIF_SEND_RECV, call))
+		err(1, "SEND_RECV");
+}
+
+static bool knows_send_recv(int listener)
+{
+	if (!ioctl(listener, SECCOMP_IOCTL_NOTIF_SEND_RECV, NULL) || errno == EFAULT)
+		return true;
+	if (errno != EINVAL)
+		err(1, "SEND_RECV");
+	return false;
+}
+
+static bool has_send_recv(int listener, const char *name)
+{
+	if (knows_send_recv(listener))
+		return true;
+	printf("# %s: this kernel has no SEND_RECV\n", name);
+	return false;
 }
 
 static void serve_polled(int listener)
@@ -457,8 +621,7 @@ static void serve_with_fd(int listener)
 }
 
 /* Has the target make its system calls, and serves them. */
-static void measure_with(struct target *target, void (*how)(int listener),
-			 const char *name, unsigned int param)
+static void serve_all(struct target *target, void (*how)(int listener))
 {
 	unsigned int total = rounds + rounds / 10;
 	char done;
@@ -466,6 +629,27 @@ static void measure_with(struct target *target, void (*how)(int listener),
 	give_order(target, RUN, rounds);
 	for (unsigned int i = 0; i < total; i++)
 		how(target->listener);
+	read_all(target->answers, &done, sizeof(done));
+}
+
+static void measure_with(struct target *target, void (*how)(int listener),
+			 const char *name, unsigned int param)
+{
+	serve_all(target, how);
+	report_time(name, param, shared->elapsed, rounds);
+}
+
+/* The same by SEND_RECV, but for the first to be received and the last to be answered. */
+static void measure_exchange(struct target *target, const char *name, unsigned int param)
+{
+	struct seccomp_notif_send_recv call = {};
+	char done;
+
+	give_order(target, RUN, rounds);
+	receive(target->listener, &call.notif);
+	for (unsigned int i = 1; i < rounds + rounds / 10; i++)
+		exchange(target->listener, &call);
+	answer(target->listener, call.notif.id);
 	read_all(target->answers, &done, sizeof(done));
 	report_time(name, param, shared->elapsed, rounds);
 }
@@ -478,6 +662,15 @@ static void one_to_one(const char *name, unsigned int param)
 	end_target(&target);
 }
 
+static void send_recv(const char *name, unsigned int param)
+{
+	struct target target = start_target();
+
+	if (has_send_recv(target.listener, name))
+		measure_exchange(&target, name, param);
+	end_target(&target);
+}
+
 static void sync_wake_up(const char *name, unsigned int param)
 {
 	struct target target = start_target();
@@ -487,6 +680,76 @@ static void sync_wake_up(const char *name, unsigned int param)
 		err(1, "SET_FLAGS");
 	measure_with(&target, serve, name, param);
 	end_target(&target);
+}
+
+/* As many listeners as are asked for, the newest last; 0 if the kernel knows them not. */
+static unsigned int make_listeners(int *listeners, unsigned int count)
+{
+	for (unsigned int i = 0; i < count; i++) {
+		listeners[i] = syscall(__NR_seccomp, SECCOMP_NEW_LISTENER, 0, NULL);
+		if (listeners[i] < 0 && errno == EINVAL)
+			return 0;
+		if (listeners[i] < 0)
+			err(1, "NEW_LISTENER");
+	}
+	return count;
+}
+
+/* Each supervisor lets the system call through, but for the last, which answers it. */
+static void nested(const char *name, unsigned int depth)
+{
+	unsigned int total = rounds + rounds / 10;
+	struct target target = { .listener = -1 };
+	int orders[2], answers[2], *listeners;
+	char done;
+
+	listeners = calloc(depth, sizeof(*listeners));
+	if (!listeners || pipe(orders) || pipe(answers))
+		err(1, "pipe");
+	if (!make_listeners(listeners, depth)) {
+		printf("# %s/%u: this kernel has no nested listeners\n", name, depth);
+		free(listeners);
+		return;
+	}
+
+	target.pid = start_process();
+	if (target.pid == 0) {
+		for (unsigned int i = 0; i < depth; i++) {
+			use_listener(listeners[i]);
+			close(listeners[i]);
+		}
+		run_target(orders[0], answers[1]);
+	}
+	target.orders = orders[1];
+	target.answers = answers[0];
+	close(orders[0]);
+	close(answers[1]);
+
+	give_order(&target, RUN, rounds);
+	for (unsigned int i = 0; i < total; i++) {
+		for (unsigned int level = depth; level-- > 0;) {
+			struct seccomp_notif_resp resp = {
+				.flags = SECCOMP_USER_NOTIF_FLAG_CONTINUE,
+			};
+			struct seccomp_notif req;
+
+			if (!level) {
+				serve(listeners[level]);
+				continue;
+			}
+			receive(listeners[level], &req);
+			resp.id = req.id;
+			if (ioctl(listeners[level], SECCOMP_IOCTL_NOTIF_SEND, &resp))
+				err(1, "SEND");
+		}
+	}
+	read_all(target.answers, &done, sizeof(done));
+	report_time(name, depth, shared->elapsed, rounds);
+
+	end_target(&target);
+	for (unsigned int i = 0; i < depth; i++)
+		close(listeners[i]);
+	free(listeners);
 }
 
 /* Whether each thread of the process sleeps. */
@@ -520,7 +783,7 @@ static bool sleeps(pid_t pid)
 	return all;
 }
 
-/* Has that many threads wait for an answer. */
+/* Has that many threads wait for an answer, or be about to if they are MANY. */
 static pid_t gather_crowd(struct target *target, unsigned int count)
 {
 	pid_t crowd;
@@ -529,7 +792,7 @@ static pid_t gather_crowd(struct target *target, unsigned int count)
 	atomic_store(&shared->gone, count);
 	give_order(target, CROWD, count);
 	read_all(target->answers, &crowd, sizeof(crowd));
-	while (atomic_load(&shared->arrived) != count || !sleeps(crowd)) {
+	while (atomic_load(&shared->arrived) != count || (count < MANY && !sleeps(crowd))) {
 		if (kill(crowd, 0))
 			errx(1, "the other targets could not be started");
 		usleep(1000);
@@ -564,6 +827,18 @@ static void queued(const char *name, unsigned int count)
 	end_target(&target);
 }
 
+/* Whether MANY can be delivered, each a task that takes less than six pages. */
+static bool takes_many(int listener, const char *name)
+{
+	if (!knows_send_recv(listener))
+		printf("# %s/%u: left out, RECV of C walks past all the others\n", name, MANY);
+	else if (sysconf(_SC_AVPHYS_PAGES) < 6 * MANY)
+		printf("# %s/%u: left out, there is not enough memory free\n", name, MANY);
+	else
+		return true;
+	return false;
+}
+
 /* Others are delivered, and not answered before the end. */
 static void delivered(const char *name, unsigned int count)
 {
@@ -572,6 +847,10 @@ static void delivered(const char *name, unsigned int count)
 	pid_t crowd = 0;
 	uint64_t start;
 
+	if (count == MANY && !takes_many(target.listener, name)) {
+		end_target(&target);
+		return;
+	}
 	if (count) {
 		crowd = gather_crowd(&target, count);
 		for (unsigned int i = 0; i < count; i++)
@@ -599,7 +878,7 @@ static void delivered(const char *name, unsigned int count)
 		shared->start = now();
 		close(target.listener);
 		target.listener = -1;
-		while (atomic_load(&shared->gone))
+		while (!shared->elapsed)
 			usleep(1000);
 		report("teardown", count, shared->elapsed, "ns");
 		disband_crowd(crowd);
@@ -607,7 +886,24 @@ static void delivered(const char *name, unsigned int count)
 	end_target(&target);
 }
 
-/* Several readers are blocked in RECV; whoever gets it answers. */
+/* The same, and the target is served by SEND_RECV. */
+static void send_recv_delivered(const char *name, unsigned int count)
+{
+	struct target target = start_target();
+	struct seccomp_notif req;
+	pid_t crowd;
+
+	if (has_send_recv(target.listener, name)) {
+		crowd = gather_crowd(&target, count);
+		for (unsigned int i = 0; i < count; i++)
+			receive(target.listener, &req);
+		measure_exchange(&target, name, count);
+		disband_crowd(crowd);
+	}
+	end_target(&target);
+}
+
+/* Several readers are blocked in RECV or SEND_RECV; whoever gets it answers. */
 static void *reader_thread(void *arg)
 {
 	int listener = *(int *)arg;
@@ -617,32 +913,125 @@ static void *reader_thread(void *arg)
 	return NULL;
 }
 
-static void readers(const char *name, unsigned int count)
+static void *exchanging_thread(void *arg)
 {
-	struct target target = start_target();
+	int listener = *(int *)arg;
+	struct seccomp_notif_send_recv call = {};
+
+	receive(listener, &call.notif);
+	while (true)
+		exchange(listener, &call);
+	return NULL;
+}
+
+static pid_t start_threads(void *(*thread_main)(void *arg), void *arg, unsigned int count)
+{
 	pthread_attr_t attr;
-	char done;
 	pid_t pid;
 
 	pid = start_process();
-	if (pid == 0) {
-		pthread_attr_init(&attr);
-		pthread_attr_setstacksize(&attr, 64 * 1024);
-		for (unsigned int i = 0; i < count; i++) {
-			pthread_t thread;
+	if (pid)
+		return pid;
 
-			if (pthread_create(&thread, &attr, reader_thread, &target.listener))
-				errx(1, "thread %u of %u", i, count);
-		}
-		for (;;)
-			pause();
+	pthread_attr_init(&attr);
+	pthread_attr_setstacksize(&attr, 64 * 1024);
+	for (unsigned int i = 0; i < count; i++) {
+		pthread_t thread;
+
+		if (pthread_create(&thread, &attr, thread_main, arg))
+			errx(1, "thread %u of %u", i, count);
 	}
+	for (;;)
+		pause();
+}
+
+static void measure_threads(struct target *target, void *(*thread_main)(void *listener),
+			    const char *name, unsigned int count)
+{
+	pid_t pid = start_threads(thread_main, &target->listener, count);
+	char done;
+
 	while (!sleeps(pid))
 		usleep(1000);
-	give_order(&target, RUN, rounds);
-	read_all(target.answers, &done, sizeof(done));
+	give_order(target, RUN, rounds);
+	read_all(target->answers, &done, sizeof(done));
 	report_time(name, count, shared->elapsed, rounds);
 	kill_process(pid);
+}
+
+static void readers(const char *name, unsigned int count)
+{
+	struct target target = start_target();
+
+	measure_threads(&target, reader_thread, name, count);
+	end_target(&target);
+}
+
+static void send_recv_readers(const char *name, unsigned int count)
+{
+	struct target target = start_target();
+
+	if (has_send_recv(target.listener, name))
+		measure_threads(&target, exchanging_thread, name, count);
+	end_target(&target);
+}
+
+/* What several threads request for targets that do not take it. */
+struct requests {
+	int listener;
+	uint64_t ids[MAX_PENDING];
+};
+
+static void *requesting_thread(void *arg)
+{
+	const struct requests *requests = arg;
+	struct seccomp_notif_addfd addfd = {
+		.id = requests->ids[atomic_fetch_add(&shared->arrived, 1)],
+		.srcfd = STDERR_FILENO,
+	};
+
+	ioctl(requests->listener, SECCOMP_IOCTL_NOTIF_ADDFD, &addfd);
+	/* It should not have come back. */
+	atomic_fetch_sub(&shared->arrived, 1);
+	return NULL;
+}
+
+/*
+ * In C, a target that is stopped or frozen is interrupted, and waits no longer. So
+ * the others are not stopped, but never get the CPU.
+ */
+static void addfd_pending(const char *name, unsigned int count)
+{
+	const struct sched_param fifo = { .sched_priority = 1 }, other = {};
+	struct target target = start_target();
+	struct requests requests = { .listener = target.listener };
+	pid_t crowd = count ? gather_crowd(&target, count) : 0;
+	struct seccomp_notif req;
+	unsigned int pending;
+	pid_t threads;
+
+	for (unsigned int i = 0; i < count; i++) {
+		receive(target.listener, &req);
+		requests.ids[i] = req.id;
+	}
+	atomic_store(&shared->arrived, 0);
+	if (sched_setscheduler(target.pid, SCHED_FIFO, &fifo) ||
+	    sched_setscheduler(0, SCHED_FIFO, &fifo)) {
+		printf("# %s/%u: left out, it takes SCHED_FIFO\n", name, count);
+	} else {
+		/* Each runs until it sleeps: all are in ADDFD before the target is served. */
+		threads = start_threads(requesting_thread, &requests, count);
+		serve_all(&target, serve_with_fd);
+		pending = atomic_load(&shared->arrived);
+		sched_setscheduler(0, SCHED_OTHER, &other);
+		kill_process(threads);
+		if (pending == count)
+			report_time(name, count, shared->elapsed, rounds);
+		else
+			printf("# %s/%u: left out, other targets got to run\n", name, count);
+	}
+	if (crowd)
+		disband_crowd(crowd);
 	end_target(&target);
 }
 
@@ -713,9 +1102,147 @@ static void memory(const char *name, unsigned int param)
 }
 
 /*
- * Several CPUs: no times, as under emulation they say nothing, but how often
- * the scheduler had to act.
+ * Several CPUs: how long it takes, and how often the scheduler had to act. Where
+ * emulated CPUs take turns, the time says nothing, but the counts do.
  */
+
+/*
+ * How long the listener's lock is held at most. Each time that a mutex is taken
+ * or released, kprobes say when and which; their own cost is that of a hold that
+ * does next to nothing. The kernels take the lock by these functions only.
+ */
+static const char lock_probes[] =
+	"p:locks/lock mutex_lock lock=$arg1:x64\n"
+	"p:locks/lock_interruptible mutex_lock_interruptible lock=$arg1:x64\n"
+	"p:locks/unlock mutex_unlock lock=$arg1:x64\n";
+
+/* Of the task @pid; with cycles for a clock, which -icount makes instructions. */
+static bool trace_locks(pid_t pid)
+{
+	char text[16];
+
+	snprintf(text, sizeof(text), "%d", pid);
+	return set_file(TRACEFS "tracing_on", "0") &&
+	       set_file(TRACEFS "trace_clock", "x86-tsc") &&
+	       set_file(TRACEFS "kprobe_events", lock_probes) &&
+	       set_file(TRACEFS "set_event_pid", text) &&
+	       set_file(TRACEFS "trace", "") &&
+	       set_file(TRACEFS "events/locks/enable", "1") &&
+	       set_file(TRACEFS "tracing_on", "1");
+}
+
+/* Returns the longest hold. */
+static unsigned long longest_hold(void)
+{
+	struct {
+		unsigned long long lock, since;
+	} held[8] = {};
+	unsigned long long lock, when, longest = 0;
+	char *line, *rest, event[24];
+
+	set_file(TRACEFS "tracing_on", "0");
+	rest = read_trace();
+	while ((line = strsep(&rest, "\n"))) {
+		unsigned int i, free = 0;
+
+		/* program-123 [000] d..1. 456789: lock: (mutex_lock+0x0/0x20) lock=0xff */
+		if (*line == '#' ||
+		    sscanf(line, "%*s %*s %*s %llu: %23[a-z_]: %*[^=]=%llx",
+			   &when, event, &lock) != 3)
+			continue;
+		for (i = 0; i < ARRAY_SIZE(held) && held[i].lock != lock; i++) {
+			if (!held[i].lock)
+				free = i;
+		}
+		if (*event == 'l') {
+			if (i == ARRAY_SIZE(held))
+				i = free;
+			held[i].lock = lock;
+			held[i].since = when;
+		} else if (i < ARRAY_SIZE(held)) {
+			if (when - held[i].since > longest)
+				longest = when - held[i].since;
+			held[i].lock = 0;
+		}
+	}
+	set_file(TRACEFS "events/locks/enable", "0");
+	set_file(TRACEFS "set_event_pid", " ");
+	set_file(TRACEFS "kprobe_events", " ");
+	set_file(TRACEFS "trace_clock", "local");
+	set_file(TRACEFS "tracing_on", "1");
+	return longest;
+}
+
+/* It is as small as one that does nothing can be. 0 if holds cannot be measured. */
+static unsigned long empty_hold(int listener, const char *name)
+{
+	if (!trace_locks(getpid())) {
+		printf("# %s: left out, it takes kprobe events and a clock of cycles\n", name);
+		return 0;
+	}
+	for (int i = 0; i < 10; i++)
+		ioctl(listener, SECCOMP_IOCTL_NOTIF_SET_FLAGS, 0UL);
+	return longest_hold();
+}
+
+/* In a round trip with others delivered and unanswered, and when all are closed. */
+static void hold(const char *name, unsigned int count)
+{
+	struct target target = start_target();
+	unsigned long least = empty_hold(target.listener, name);
+	struct seccomp_notif req;
+	pid_t crowd;
+	char done;
+
+	if (!least) {
+		end_target(&target);
+		return;
+	}
+	crowd = gather_crowd(&target, count);
+	for (unsigned int i = 0; i < count; i++)
+		receive(target.listener, &req);
+
+	trace_locks(getpid());
+	for (unsigned int i = 0; i < 10; i++) {
+		give_order(&target, RUN, 1);
+		serve(target.listener);
+		read_all(target.answers, &done, sizeof(done));
+	}
+	report("hold/round-trip", count, longest_hold() - least, "cycles");
+
+	shared->elapsed = 0;
+	trace_locks(getpid());
+	close(target.listener);
+	target.listener = -1;
+	report("hold/close", count, longest_hold() - least, "cycles");
+	while (!shared->elapsed)
+		usleep(1000);
+	disband_crowd(crowd);
+	end_target(&target);
+}
+
+/* When the last task of the filter is gone, and threads wait in RECV. */
+static void hold_unused(const char *name, unsigned int count)
+{
+	struct target target = start_target();
+	unsigned long least = empty_hold(target.listener, name);
+	pid_t readers;
+
+	if (!least) {
+		end_target(&target);
+		return;
+	}
+	readers = start_threads(reader_thread, &target.listener, count);
+	while (!sleeps(readers))
+		usleep(1000);
+	trace_locks(target.pid);
+	kill_process(target.pid);
+	report("hold/unused", count, longest_hold() - least, "cycles");
+	kill_process(readers);
+	close(target.listener);
+	close(target.orders);
+	close(target.answers);
+}
 
 /* Adds what "name: value" says in a file of each thread of a process. */
 static unsigned long sum_of_threads(pid_t pid, const char *file, const char *name)
@@ -768,6 +1295,8 @@ static void *smp_supervisor(void *arg)
 
 	while (atomic_fetch_sub(&shared->rounds_left, 1) > 0)
 		serve(listener);
+	/* Of the last one, this stays. */
+	shared->elapsed = now() - shared->start;
 	atomic_fetch_sub(&shared->supervisors, 1);
 	while (pause())
 		;
@@ -787,6 +1316,7 @@ static void smp(const char *name, unsigned int param)
 
 	atomic_store(&shared->supervisors, SMP_SUPERVISORS);
 	atomic_store(&shared->rounds_left, rounds * SMP_TARGETS);
+	shared->start = now();
 	supervisor = start_process();
 	if (supervisor == 0) {
 		pthread_t thread;
@@ -802,6 +1332,7 @@ static void smp(const char *name, unsigned int param)
 		usleep(10000);
 	switches = switches_of(crowd) + switches_of(supervisor) - switches;
 	wake_ups = wake_ups_of(crowd) + wake_ups_of(supervisor) - wake_ups;
+	report_time("smp/time", PLAIN, shared->elapsed, rounds * SMP_TARGETS);
 	report("smp/switches", PLAIN, (double)switches / rounds / SMP_TARGETS, "a-round-trip");
 	if (has_schedstats)
 		report("smp/wake-ups", PLAIN, (double)wake_ups / rounds / SMP_TARGETS,
@@ -821,8 +1352,14 @@ static const struct {
 	{ "floor/eventfd", PLAIN, floor_eventfd },
 	{ "floor/pipe", PLAIN, floor_pipe },
 	{ "floor/futex", PLAIN, floor_futex },
+	{ "instead/filtered", PLAIN, filtered },
+#ifdef __x86_64__
+	{ "instead/trap", PLAIN, trap },
+	{ "instead/ptrace", PLAIN, trace },
+#endif
 	{ "one-to-one", PLAIN, one_to_one },
 	{ "sync-wake-up", PLAIN, sync_wake_up },
+	{ "send-recv", PLAIN, send_recv },
 	{ "delivered", 0, delivered },
 	{ "delivered", 100, delivered },
 	{ "delivered", 1000, delivered },
@@ -834,7 +1371,21 @@ static const struct {
 	{ "readers", 16, readers },
 	{ "readers", 32, readers },
 	{ "readers", 64, readers },
+	{ "send-recv-delivered", 10000, send_recv_delivered },
+	{ "send-recv-readers", 64, send_recv_readers },
+	{ "addfd-pending", 0, addfd_pending },
+	{ "addfd-pending", MAX_PENDING, addfd_pending },
+	{ "nested", 2, nested },
+	{ "nested", 4, nested },
+	{ "nested", 8, nested },
+	{ "nested", 32, nested },
 	{ "memory", PLAIN, memory },
+	{ "hold", 100, hold },
+	{ "hold", 1000, hold },
+	{ "hold-unused", 64, hold_unused },
+	{ "hold-unused", 128, hold_unused },
+	/* The last, as it takes a while until all that it leaves is freed. */
+	{ "delivered", MANY, delivered },
 	{ "smp", PLAIN, smp },
 };
 
