@@ -1,0 +1,336 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Runs a command under a supervisor that is there before it:
+ *
+ *	user-trap-launcher sh -c 'hostname elsewhere && uname -n'
+ *
+ * The filter hands sethostname() to the supervisor, which says who calls it and
+ * answers 0: the command believes that the machine has a new name.
+ *
+ * The supervisor makes its listener first. The child inherits it, installs its
+ * filter with it, and executes the command. Nothing has to be sent after the
+ * filter is installed, so that a filter may trap any system call: whichever the
+ * child makes next, somebody answers it.
+ *
+ * A kernel that does not know SECCOMP_NEW_LISTENER makes a listener together
+ * with its filter, in the child. To send it to the supervisor the child would
+ * need system calls: if the filter traps one of them, the child waits for a
+ * supervisor that waits for the child. So the child has no table of fds of its
+ * own (CLONE_FILES): what the kernel puts in there is its parent's, too. It
+ * tells the number through memory that both share. execve() gives the command a
+ * table of its own.
+ *
+ * The exit status is that of the command, or 128 and the signal that killed it,
+ * or 126 or 127 if it could not be executed, or 125 if something failed here.
+ */
+#define _GNU_SOURCE
+#include <ctype.h>
+#include <errno.h>
+#include <poll.h>
+#include <signal.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+#include <sys/uio.h>
+#include <sys/wait.h>
+#include <unistd.h>
+#include <linux/audit.h>
+#include <linux/filter.h>
+#include <linux/sched.h>
+#include <linux/seccomp.h>
+
+/* Which system call a number stands for depends on this. */
+#if defined(__x86_64__)
+#define NATIVE_ARCH AUDIT_ARCH_X86_64
+#elif defined(__aarch64__)
+#define NATIVE_ARCH AUDIT_ARCH_AARCH64
+#elif defined(__riscv) && __riscv_xlen == 64
+#define NATIVE_ARCH AUDIT_ARCH_RISCV64
+#elif defined(__s390x__)
+#define NATIVE_ARCH AUDIT_ARCH_S390X
+#else
+#define NATIVE_ARCH 0
+#endif
+
+#define X32_NUMBERS 0x40000000
+#define MAX_NAME 64		/* as in the kernel */
+
+/* The structures may be larger in the kernel than they are here. */
+static struct seccomp_notif *req;
+static struct seccomp_notif_resp *resp;
+static struct seccomp_notif_sizes sizes;
+
+/* The listener, as the child says when its filter is installed; -1 before. */
+static int *installed;
+
+/* The command. */
+static int pidfd;
+
+static void die(const char *what)
+{
+	perror(what);
+	exit(125);
+}
+
+static size_t max(size_t a, size_t b)
+{
+	return a > b ? a : b;
+}
+
+static int seccomp(unsigned int op, unsigned int flags, void *args)
+{
+	return syscall(__NR_seccomp, op, flags, args);
+}
+
+/* An ioctl() that some kernels interrupt before it has done anything. */
+static int ioctl_again(int fd, unsigned long cmd, void *arg)
+{
+	int ret;
+
+	do
+		ret = ioctl(fd, cmd, arg);
+	while (ret && errno == EINTR);
+	return ret;
+}
+
+/*
+ * Hands sethostname() of this task, and of what it becomes and starts, to a
+ * supervisor. Returns the listener: the one that was given, or a new one if that
+ * is -1.
+ *
+ * Who calls sethostname() does not expect EINTR, so that signals are to wait for
+ * the answer.
+ */
+static int install_filter(int listener)
+{
+	struct sock_filter filter[] = {
+		BPF_STMT(BPF_LD | BPF_W | BPF_ABS,
+			 offsetof(struct seccomp_data, arch)),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, NATIVE_ARCH, 1, 0),
+		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_KILL_PROCESS),
+		BPF_STMT(BPF_LD | BPF_W | BPF_ABS,
+			 offsetof(struct seccomp_data, nr)),
+		/* x86-64 has most system calls a second time. */
+		BPF_JUMP(BPF_JMP | BPF_JGE | BPF_K, X32_NUMBERS, 0, 1),
+		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | ENOSYS),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, __NR_sethostname, 0, 1),
+		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_USER_NOTIF),
+		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+	};
+	struct seccomp_listener_fprog prog = {
+		.fprog.len = sizeof(filter) / sizeof(filter[0]),
+		.fprog.filter = filter,
+		.listener = listener,
+	};
+
+	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0))
+		return -1;
+	if (listener < 0)
+		return seccomp(SECCOMP_SET_MODE_FILTER,
+			       SECCOMP_FILTER_FLAG_NEW_LISTENER |
+			       SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV,
+			       &prog.fprog);
+	if (seccomp(SECCOMP_SET_MODE_FILTER,
+		    SECCOMP_FILTER_FLAG_USE_LISTENER |
+		    SECCOMP_FILTER_FLAG_WAIT_KILLABLE, &prog))
+		return -1;
+	return listener;
+}
+
+/* The child. */
+static void run(int listener, char **argv)
+{
+	int error;
+
+	listener = install_filter(listener);
+	if (listener < 0)
+		die("the filter could not be installed");
+	__atomic_store_n(installed, listener, __ATOMIC_RELEASE);
+
+	/* A listener is close-on-exec: the command does not have it. */
+	execvp(argv[0], argv);
+	error = errno;
+	perror(argv[0]);
+	_exit(error == ENOENT ? 127 : 126);
+}
+
+/*
+ * sethostname(), as the target is to see it. Returns 0 or a negative errno.
+ *
+ * The target can change its memory at any time, so that it is read once. Of
+ * what it says nothing is trusted, not even to be printed.
+ */
+static int emulate_sethostname(int listener)
+{
+	char name[MAX_NAME];
+	int i, error = 0, length = (int)req->data.args[1];
+	struct iovec local = { name, length };
+	struct iovec remote = {
+		(void *)(uintptr_t)req->data.args[0], length,
+	};
+	ssize_t n;
+
+	if (length < 0 || length > MAX_NAME)
+		return -EINVAL;
+	n = process_vm_readv(req->pid, &local, 1, &remote, 1, 0);
+	if (n != length)
+		error = n < 0 ? -errno : -EFAULT;
+	/*
+	 * The target may have gone, and its pid have become another's. If it
+	 * waits now, it did so all the time, and that was its memory.
+	 */
+	if (ioctl_again(listener, SECCOMP_IOCTL_NOTIF_ID_VALID, &req->id))
+		return -ENOENT;
+	if (error)
+		return error;
+
+	for (i = 0; i < length; i++)
+		if (!isprint((unsigned char)name[i]))
+			name[i] = '?';
+	fprintf(stderr, "supervisor: %u calls sethostname(\"%.*s\"), and gets 0\n",
+		req->pid, length, name);
+	return 0;
+}
+
+/* Takes a notification, and answers it. */
+static void serve(int listener)
+{
+	/* The kernel refuses a buffer that is not zero. */
+	memset(req, 0, sizes.seccomp_notif);
+	if (ioctl(listener, SECCOMP_IOCTL_NOTIF_RECV, req)) {
+		/* A signal for us, or the target has gone meanwhile. */
+		if (errno == EINTR || errno == ENOENT)
+			return;
+		die("NOTIF_RECV");
+	}
+
+	memset(resp, 0, sizes.seccomp_notif_resp);
+	resp->id = req->id;
+	resp->error = emulate_sethostname(listener);
+	/* The target may be gone: then nobody minds. */
+	if (ioctl_again(listener, SECCOMP_IOCTL_NOTIF_SEND, resp) &&
+	    errno != ENOENT)
+		die("NOTIF_SEND");
+}
+
+/*
+ * Serves the command, and what it leaves behind when it ends, until no task has
+ * the filter any more.
+ */
+static void supervise(int listener)
+{
+	struct pollfd fds[] = {
+		{ .fd = listener, .events = POLLIN },
+		{ .fd = pidfd, .events = POLLIN },
+	};
+
+	for (;;) {
+		if (poll(fds, 2, -1) < 0) {
+			if (errno != EINTR)
+				die("poll");
+			continue;
+		}
+		if (fds[0].revents & POLLIN) {
+			serve(listener);
+		} else if (fds[0].revents & POLLHUP) {
+			return;
+		} else if (fds[1].revents) {
+			/* A listener that no filter ever had does not hang up. */
+			if (__atomic_load_n(installed, __ATOMIC_ACQUIRE) < 0)
+				return;
+			fds[1].fd = -1;
+		}
+	}
+}
+
+/* The old way. Returns the child's listener, or -1 if the child has failed. */
+static int await_listener(void)
+{
+	struct pollfd ended = { .fd = pidfd, .events = POLLIN };
+
+	/* Whatever the child would wake us with might be trapped. */
+	while (__atomic_load_n(installed, __ATOMIC_ACQUIRE) < 0)
+		if (poll(&ended, 1, 1) > 0)
+			break;
+	return __atomic_load_n(installed, __ATOMIC_ACQUIRE);
+}
+
+static void pass_on(int signo)
+{
+	int error = errno;
+
+	syscall(__NR_pidfd_send_signal, pidfd, signo, NULL, 0);
+	errno = error;
+}
+
+int main(int argc, char **argv)
+{
+	struct clone_args args = {
+		.flags = CLONE_PIDFD,
+		.pidfd = (uintptr_t)&pidfd,
+		.exit_signal = SIGCHLD,
+	};
+	int listener, status;
+	pid_t child;
+
+	if (argc < 2) {
+		fprintf(stderr, "usage: %s command [argument]...\n", argv[0]);
+		return 125;
+	}
+	if (!NATIVE_ARCH) {
+		fprintf(stderr, "%s does not know this architecture\n", argv[0]);
+		return 125;
+	}
+
+	if (seccomp(SECCOMP_GET_NOTIF_SIZES, 0, &sizes))
+		die("GET_NOTIF_SIZES");
+	req = calloc(1, max(sizes.seccomp_notif, sizeof(*req)));
+	resp = calloc(1, max(sizes.seccomp_notif_resp, sizeof(*resp)));
+	if (!req || !resp)
+		die("calloc");
+	installed = mmap(NULL, sizeof(*installed), PROT_READ | PROT_WRITE,
+			 MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	if (installed == MAP_FAILED)
+		die("mmap");
+	*installed = -1;
+
+	listener = seccomp(SECCOMP_NEW_LISTENER, 0, NULL);
+	if (listener < 0) {
+		if (errno != EINVAL)
+			die("NEW_LISTENER");
+		/* From here to execve(), what is opened is close-on-exec. */
+		args.flags |= CLONE_FILES;
+	}
+
+	/* Whoever ignores this cannot wait for a child. */
+	signal(SIGCHLD, SIG_DFL);
+	child = syscall(__NR_clone3, &args, sizeof(args));
+	if (child < 0)
+		die("clone3");
+	if (!child)
+		run(listener, argv + 1);
+
+	/* A terminal sends these to the command as well, which decides. */
+	signal(SIGINT, SIG_IGN);
+	signal(SIGQUIT, SIG_IGN);
+	/* As long as there is a command, there is a supervisor. */
+	signal(SIGPIPE, SIG_IGN);
+	signal(SIGTERM, pass_on);
+	signal(SIGHUP, pass_on);
+
+	if (listener < 0)
+		listener = await_listener();
+	if (listener >= 0)
+		supervise(listener);
+
+	while (waitpid(child, &status, 0) < 0)
+		if (errno != EINTR)
+			die("waitpid");
+	return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+}
