@@ -23,9 +23,13 @@ help:
 	@echo 'Variables: KDIR= an unpacked Linux 7.3, BUILD= where to build, V=1 full output'
 
 .PHONY: run shell test bench kernel exec menuconfig check series apply refresh clean
-run shell test bench exec check series apply refresh clean:
-	@$(TOOLS)/$@.sh
-kernel:
-	@$(TOOLS)/kernel.sh
-menuconfig:
-	@$(TOOLS)/kernel.sh '' menuconfig
+run: SCRIPT := demo/run.sh
+shell exec: SCRIPT = vm/$@.sh
+test check: SCRIPT = test/$@.sh
+bench: SCRIPT := bench/bench.sh
+kernel: SCRIPT := kernel/kernel.sh
+menuconfig: SCRIPT := kernel/kernel.sh '' menuconfig
+series: SCRIPT := series/series.sh
+apply refresh clean: SCRIPT = tree/$@.sh
+run shell test bench kernel exec menuconfig check series apply refresh clean:
+	@$(TOOLS)/$(SCRIPT)

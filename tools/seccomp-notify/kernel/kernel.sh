@@ -1,0 +1,157 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: GPL-2.0
+#
+# Builds one flavour of the kernel: lays the sources, configures, makes.
+#
+# usage: kernel.sh [rust|c|kunit|rust-outline|debug-rust|debug-c|debug-kunit] [config|menuconfig]
+#
+# The full log is build/log/kernel-<flavour>.log.
+
+set -euo pipefail
+. "$(dirname "${BASH_SOURCE[0]}")/../lib.sh"
+
+flavour=${1:-}
+flavour=${flavour:-$(flavour_of)}
+goal=${2:-build}
+out=$BUILD/$flavour
+log=$LOG/kernel-$flavour.log
+jobs=$(nproc)
+
+# Start from a built neighbour, so that only what the configuration changes is
+# built again.  make(1) compares commands too, and some name the directory.
+seed() {
+	local from
+
+	[[ ! -e $out/vmlinux ]] || return 0
+	case $flavour in
+	rust) from=c ;;
+	c | kunit | rust-outline) from=rust ;;
+	debug-rust) from=debug-c ;;
+	debug-c | debug-kunit) from=debug-rust ;;
+	esac
+	[[ -e $BUILD/$from/vmlinux && -e $BUILD/$from/.fragments ]] || return 0
+	say "$flavour: starting from the $from kernel's objects"
+	rm -rf "$out"
+	cp -a --reflink=auto "$BUILD/$from" "$out"
+	find "$out" -name '.*.cmd' -exec sed -i "s#$BUILD/$from/#$out/#g; s#$BUILD/$from\\b#$out#g" {} +
+	rm -f "$out/.fragments"
+	touch "$out/.seeded"
+}
+
+# merge_config.sh tells what the fragments ask for and do not get.
+configure() {
+	local log=$LOG/config-$flavour.log refused
+
+	mkdir -p "$out"
+	cat "${fragments[@]}" > "$out/.fragments.new"
+	if [[ -e $out/.config ]] && cmp -s "$out/.fragments" "$out/.fragments.new"; then
+		rm "$out/.fragments.new"
+		# A new option of ours takes its default quietly.
+		return
+	fi
+	rm -f "$out/.fragments"
+	(cd "$LINUX" && ARCH=x86_64 LLVM="-$LLVM_VERSION" \
+		scripts/kconfig/merge_config.sh -n -Q -O "$out" "${fragments[@]}") > "$log" 2>&1 || {
+		tail -n 20 "$log" >&2
+		die "the $flavour kernel could not be configured" "the log is $log"
+	}
+	refused=$(grep -A 2 -E '^WARNING: (Value requested for .* not in final|CONFIG_.* differs)' "$log" || true)
+	[[ -z $refused ]] || die "the $flavour kernel's configuration does not have what was asked for" \
+		"$refused" \
+		"such options do not exist, or depend on something that is off;" \
+		"the fragments are ${fragments[*]}"
+	mv "$out/.fragments.new" "$out/.fragments"
+}
+
+# From make's output to the log, and to the terminal how far it is.
+progress() {
+	local total done=0 line start=$SECONDS last=$SECONDS
+	local -r what=$1
+
+	total=$(cat "$LOG/objects-$flavour-$how" 2> /dev/null || echo "$guess")
+	while IFS= read -r line; do
+		printf '%s\n' "$line"
+		[[ -z $V ]] || printf '%s\n' "$line" >&2
+		[[ $line == '  '[A-Z]* ]] || continue
+		done=$((done + 1))
+		[[ -z $V ]] || continue
+		if [[ -t 2 ]]; then
+			printf '\r\033[K%s: %s, %s' "$what" "$(state)" "$(clock $((SECONDS - start)))" >&2
+		elif ((SECONDS - last >= 30)); then
+			last=$SECONDS
+			say "$what: $(state), $(clock $((SECONDS - start)))"
+		fi
+	done
+	[[ -z $V && -t 2 ]] && printf '\r\033[K' >&2
+	printf '%s\n' "$done" > "$out/.done"
+}
+
+state() {
+	if [[ $how == again ]]; then
+		printf '%d objects built again' "$done"
+	else
+		((total >= done)) || total=$done
+		printf '%d of about %d objects' "$done" "$total"
+	fi
+}
+
+# From the first error to the target that failed by it.
+first_error() {
+	awk '
+		/^error(\[|:)|: (fatal )?error: |^ld\.lld: error|^ERROR: |: undefined |\*\*\* \[.*Error/ { hit = 1 }
+		hit && !/^  [A-Z]+ / { print; if (++n == 100) exit }
+		hit && /\*\*\* \[.*Error/ { exit }' "$log"
+}
+
+build() {
+	local start=$SECONDS status=0 how=fresh guess=2120
+
+	# How many objects there are to build is known from the last time, or
+	# from someone else's.  A build that only follows an edit does not know.
+	if [[ -e $out/.seeded ]]; then
+		how=seeded
+		guess=45
+	elif [[ -e $out/vmlinux ]]; then
+		how=again
+	fi
+	kernel_make "$flavour" -j"$jobs" -Otarget bzImage 2>&1 < /dev/null |
+		progress "$flavour kernel" > "$log" || status=$?
+	if ((status)); then
+		# Nobody shall boot an older one in its place.
+		rm -f "$(image_of "$flavour")"
+		first_error >&2
+		die "the $flavour kernel did not build; what failed first is above" \
+			"the whole log is $log"
+	fi
+	rm -f "$out/.seeded"
+	mv "$out/.done" "$LOG/objects-$flavour-$how"
+	say "$flavour kernel: $(cat "$LOG/objects-$flavour-$how") objects built, $(clock $((SECONDS - start))); $(image_of "$flavour")"
+}
+
+menuconfig() {
+	[[ -t 0 && -t 1 ]] || die "menuconfig needs a terminal" \
+		"or write the options to $BUILD/local.config: it is added to every kernel's"
+	cp "$out/.config" "$out/.config.before"
+	kernel_make "$flavour" menuconfig
+	# Kept as a fragment, so that every flavour gets it, now and later.
+	"$LINUX/scripts/diffconfig" -m "$out/.config.before" "$out/.config" |
+		grep -v CONFIG_SECCOMP_NOTIFY_RUST >> "$BUILD/local.config" || true
+	rm -f "$out/.config.before"
+	mapfile -t fragments < <(flavour_fragments "$flavour")
+	cat "${fragments[@]}" > "$out/.fragments"
+	say "your changes are kept in $BUILD/local.config, for the kernels of both implementations"
+}
+
+take_lock
+"$TOOLS/setup.sh" build
+"$TOOLS/tree/apply.sh"
+mapfile -t fragments < <(flavour_fragments "$flavour")
+((${#fragments[@]})) || exit 1
+seed
+configure
+case $goal in
+config) ;;
+menuconfig) menuconfig ;;
+build) build ;;
+*) die "kernel.sh knows no goal $goal" ;;
+esac

@@ -1,0 +1,154 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: GPL-2.0
+#
+# make check: the style of everything that is ours, as KTAP: what was found is
+# above the result.
+
+set -euo pipefail
+. "$(dirname "${BASH_SOURCE[0]}")/../lib.sh"
+. "$TOOLS/tree/sources.sh"
+
+# The project's files, the kernel's sources and its own.
+project_files() {
+	(cd "$TOP" && find . \( -path ./.git -o -path ./build -o -path "${BUILD/#$TOP/.}" \
+		-o -name target \) -prune -o -type f -printf '%P\n') | sort
+}
+
+check_spdx() {
+	local path
+	while IFS= read -r path; do
+		case $path in
+		# Texts of a licence, of a message, of a hunk, and generated lists.
+		COPYING | LICENSES/* | README.md | .gitignore | *.msg | *.patch | *.lock | *.json | *.svg | *.png | *.stderr) continue ;;
+		esac
+		head -n 3 "$TOP/$path" | grep -q 'SPDX-License-Identifier: ' ||
+			printf '%s: no SPDX-License-Identifier in its first lines\n' "$path"
+	done < <(project_files)
+}
+
+check_shell() {
+	local -a scripts
+	mapfile -t scripts < <(cd "$TOP" && find tools/seccomp-notify .ci -type f \
+		\( -name '*.sh' -o -path '.ci/*' \) ! -path '*/target/*' | sort)
+	(cd "$TOP" && shellcheck -x -P SCRIPTDIR:"$TOOLS" -e SC2016,SC2119 "${scripts[@]}") || true
+}
+
+# checkpatch.pl, outside of any repository.  What it need not tell: ENOSYS is
+# part of this interface, as "nobody answers"; and a new file needs no change of
+# MAINTAINERS where there is an entry for its directory.
+ignored=ENOSYS,FILE_PATH_CHANGES
+# A hunk alone has no message.
+ignored_hunk=COMMIT_MESSAGE
+# What the kernel has for these is not there in userspace and in its headers.
+ignored_user=ARCH_DEFINES,ARRAY_SIZE,BIT_MACRO,EMBEDDED_FUNCTION_NAME
+ignored_user+=,PREFER_DEFINED_ATTRIBUTE_MACRO,PREFER_KERNEL_TYPES,VOLATILE
+
+# checkpatch <more to ignore> <argument>...
+checkpatch() {
+	local more=$1
+	shift
+	GIT_DIR=/nonexistent perl "$LINUX/scripts/checkpatch.pl" --root="$LINUX" --strict --terse \
+		--show-types --no-summary --quiet --ignore "$ignored${more:+,$more}" "$@" || true
+}
+
+userspace() { [[ $1 == tools/* || $1 == samples/* || $1 == include/uapi/* ]]; }
+
+check_files() {
+	local path more
+	while IFS= read -r path; do
+		more=
+		! userspace "$path" || more=$ignored_user
+		case $path in
+		*.patch) checkpatch "$ignored_hunk${more:+,$more}" --no-signoff "$TOP/$path" ;;
+		*.c | *.h | *.rs | *.rst | *Makefile | *Kconfig) checkpatch "$more" -f "$TOP/$path" ;;
+		esac
+	done < <(source_paths; printf 'tools/seccomp-notify/demo/%s\n' demo.c)
+}
+
+check_series() {
+	local patch path more
+	if ! "$TOOLS/series/series.sh" proof > "$LOG/series-check.log" 2>&1; then
+		cat "$LOG/series-check.log"
+		return
+	fi
+	for patch in "$BUILD/series.proof"/*.patch; do
+		[[ $patch != */0000-* ]] || continue
+		more=$ignored_user
+		while IFS= read -r path; do
+			userspace "$path" || more=
+		done < <(sed -n 's#^+++ b/##p' "$patch")
+		checkpatch "$more" "$patch"
+	done
+}
+
+check_rustfmt() {
+	local path
+	local -a files=()
+	while IFS= read -r path; do
+		[[ ${path%.patch} != *.rs ]] || files+=("$LINUX/${path%.patch}")
+	done < <(source_paths)
+	while IFS= read -r path; do
+		files+=("$path")
+	done < <(find "$TOOLS" -name '*.rs' ! -path '*/target/*' ! -path '*/ui/*')
+	((${#files[@]})) || return 0
+	for path in "${files[@]}"; do
+		rustfmt --color never --check --edition 2021 --config-path "$LINUX/.rustfmt.toml" "$path" 2>&1 || true
+	done
+}
+
+# Clippy, on what the KUnit kernel is made of, which has our tests and samples:
+# the commands that make(1) has kept, with clippy for the compiler, and without
+# what they write. "make CLIPPY=1" would put other code into that kernel, or
+# take one of its own. What clippy says of the base's files is theirs.
+check_clippy() {
+	local out=$BUILD/kunit log=$LOG/clippy.log ours object command
+
+	{ "$TOOLS/kernel/kernel.sh" kunit config &&
+		kernel_make kunit -j"$(nproc)" rust/kernel.o samples/rust/ kernel/seccomp_notify/; } \
+		> "$log" 2>&1 || { tail -n 15 "$log"; return; }
+	: > "$log"
+	for object in rust/libmacros.so rust/kernel.o samples/rust/rust_anon_inode.o \
+		kernel/seccomp_notify/seccomp_notify.o; do
+		command=$(sed -n '1s/^savedcmd_[^ ]* := *//p' "$out/${object%/*}/.${object##*/}.cmd")
+		command=$(sed -E 's#;.*##; s# --emit=[^ ]*##g; s#/usr/bin/rustc #/usr/bin/clippy-driver #' <<< "$command")
+		[[ $command == *'/usr/bin/clippy-driver '* ]] || printf 'no command of rustc made %s\n' "$object"
+		(cd "$out" && RUSTC_BOOTSTRAP=1 CLIPPY_CONF_DIR=$LINUX \
+			bash -c "$command --emit=metadata=$LOG/clippy.rmeta") >> "$log" 2>&1 ||
+			printf 'clippy did not get through %s, see %s\n' "$object" "$log"
+	done
+	rm -f "$LOG/clippy.rmeta"
+	ours=$(source_paths | sed -n 's/\.patch$//; /\.rs$/p' | sed 's/[.]/\\./g' | paste -sd'|')
+	# A warning is a paragraph; its second line says where.
+	awk -v RS= -v ours="(${ours:-none}):[0-9]" '/^(warning|error)/ && $0 ~ ours { print $0 "\n" }' "$log"
+}
+
+check_host_clippy() {
+	[[ -e $TOOLS/host/Cargo.toml ]] || return 0
+	(
+		cd "$TOOLS/host"
+		cargo_home
+		export CARGO_TARGET_DIR=$BUILD/host RUSTC=/usr/bin/rustc
+		cargo clippy --workspace --locked --quiet --all-targets -- -D warnings 2>&1
+	) || true
+}
+
+take_lock
+"$TOOLS/setup.sh" build check series
+"$TOOLS/tree/apply.sh"
+mkdir -p "$LOG/check"
+# shellcheck source=/dev/null
+. "$LINUX/tools/testing/selftests/kselftest/ktap_helpers.sh"
+checks=(spdx shell files series rustfmt clippy host_clippy)
+ktap_print_header
+ktap_set_plan "${#checks[@]}"
+for check in "${checks[@]}"; do
+	found=$LOG/check/$check.log
+	"check_$check" > "$found" 2>&1
+	if [[ -s $found ]]; then
+		sed 's/^/# /' "$found"
+		ktap_test_fail "$check"
+	else
+		ktap_test_pass "$check"
+	fi
+done
+ktap_finished

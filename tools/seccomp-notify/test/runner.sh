@@ -1,0 +1,312 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: GPL-2.0
+#
+# Tests the test runner: hands it outputs, logs and exit statuses with one
+# failure each, as a guest or a script would, and demands that it counts the
+# failure and names it. Needs no guest. Prints KTAP.
+
+set -euo pipefail
+. "$(dirname "${BASH_SOURCE[0]}")/../lib.sh"
+. "$TOOLS/tree/sources.sh"
+DEBUG=
+. "$TOOLS/test/suites.sh"
+# shellcheck source=/dev/null
+. "$LINUX/tools/testing/selftests/kselftest/ktap_helpers.sh"
+
+mkdir -p "$BUILD/test"
+work=$(mktemp -d "$BUILD/test/runner.XXXXXX")
+trap 'rm -rf "$work"' EXIT
+RESULTS=$work
+KSELFTEST=$work/kselftest
+SKIPS=$work/skips
+TOP=$work/top
+
+mkdir -p "$KSELFTEST/seccomp" "$TOP/rust/kernel" "$TOP/kernel/seccomp_notify"
+echo 'timeout=180' > "$KSELFTEST/seccomp/settings"
+printf 'seccomp:%s\n' seccomp_bpf seccomp_benchmark notify_a_test notify_b_test > "$KSELFTEST/kselftest-list.txt"
+echo 'seccomp_notify/c/2 fixture.only_?_here' > "$SKIPS"
+: > "$work/image"
+image_of() { echo "$work/image"; }
+
+# One suite in a file of ours, one in a hunk; the base's own is not ours.
+echo '#[kunit_tests(rust_ours)]' > "$TOP/kernel/seccomp_notify/tests.rs"
+printf '%s\n' '+#[macros::kunit_tests(rust_hunk)]' ' #[kunit_tests(rust_base)]' > "$TOP/rust/kernel/uaccess.rs.patch"
+
+# What the next guest or script prints, what its kernel logs, how it ends.
+printed=
+logged=
+ended=0
+guest() {
+	printf '%s\n' "$*" > "$work/arguments"
+	while [[ $1 != --console ]]; do
+		shift
+	done
+	printf '%s\n' "$logged" > "$2"
+	printf '%s\n' "$printed"
+	return "$ended"
+}
+kunit_guest() {
+	printf '%s\n' "$printed" > "$2"
+	return "$ended"
+}
+script() {
+	printf '%s\n' "$printed"
+	return "$ended"
+}
+style_check() { script; }
+bench_check() { script; }
+host_check() { script; }
+
+# seed <what is printed> [<what is logged> [<status>]]
+seed() {
+	printed=$1
+	logged=${2:-"[    0.000000] Linux version 7.3.4"}
+	ended=${3:-0}
+}
+
+# verdict <test> <0 if it is as it has to be> [<what was said>]
+verdict() {
+	if (($2)); then
+		printf '%s\n' "$3" | sed 's/^/# /'
+		ktap_test_fail "$1"
+	else
+		ktap_test_pass "$1"
+	fi
+}
+
+# fails <test> <pattern of how the failure is named> <function> [argument]...
+fails() {
+	local test=$1 pattern=$2 said
+	shift 2
+	said=$("$@"; echo "failed: $failed")
+	if [[ $said != *'failed: 0' ]] && grep -qE -- "$pattern" <<< "$said"; then
+		verdict "$test" 0
+	else
+		verdict "$test" 1 "$said"
+	fi
+}
+
+# passes <test> <passed> <function> [argument]...
+passes() {
+	local test=$1 want=$2 said
+	shift 2
+	said=$("$@"; echo "passed: $passed, failed: $failed")
+	if [[ $said == *"passed: $want, failed: 0" ]]; then
+		verdict "$test" 0
+	else
+		verdict "$test" 1 "$said"
+	fi
+}
+
+tests() {
+	kselftests
+	logs
+	kunit
+	scripts
+}
+
+good='TAP version 13
+1..2
+# timeout set to 180
+# selftests: seccomp: notify_a_test
+# TAP version 13
+# 1..3
+# # Starting 3 tests from 1 test cases.
+# #  RUN           fixture.first ...
+# #            OK  fixture.first
+# ok 1 fixture.first
+# ok 2 fixture.second
+# ok 3 fixture.third # XFAIL C does not
+# # PASSED: 3 / 3 tests passed.
+# # Totals: pass:2 fail:0 xfail:1 xpass:0 skip:0 error:0
+ok 1 selftests: seccomp: notify_a_test
+# timeout set to 180
+# selftests: seccomp: notify_b_test
+# TAP version 13
+# 1..1
+# ok 1 global.last
+ok 2 selftests: seccomp: notify_b_test
+# Totals: pass:2 fail:0 xfail:0 xpass:0 skip:0 error:0'
+
+# good_but <sed script>: the output above, changed
+good_but() { sed -E "$1" <<< "$good"; }
+
+kselftests() {
+	local run=(run_selftests seccomp_notify c 2)
+
+	seed "$good"
+	passes 'good output passes' 4 "${run[@]}"
+	verdict 'the suite runs all its programs' \
+		"$(grep -q -- '-t seccomp:notify_a_test -t seccomp:notify_b_test *$' "$work/arguments"; echo $?)" \
+		"$(cat "$work/arguments")"
+	seed "$good" '' 124
+	fails 'a guest that hangs after its last result' 'did not end in time' "${run[@]}"
+	seed "$good" '' 255
+	fails 'a guest that dies after its last result' 'status 255' "${run[@]}"
+	seed ''
+	fails 'no output' 'no KTAP' "${run[@]}"
+	seed "$(good_but '/^1\.\.2/d')"
+	fails 'no plan' 'no plan' "${run[@]}"
+	seed "$(good_but 's/^# ok 2 .*/# Bail out! no memory/')" '' 1
+	fails 'a program that bails out' 'Bail out! no memory' "${run[@]}"
+	seed "$good"$'\nBail out! no memory'
+	fails 'bailing out after the last result' 'Bail out! no memory' "${run[@]}"
+	seed "$(good_but '/^# ok 2 /d')"
+	fails 'a result that is missing' 'Expected test number' "${run[@]}"
+	seed "$(good_but 's/^# ok 2 .*/# ok 1 fixture.first/')"
+	fails 'a number that comes twice' 'Expected test number 2 but found 1' "${run[@]}"
+	seed "$(good_but 's/^(# ok 3 .*)/\1\n# ok 4 fixture.fourth/')"
+	fails 'a result beyond a program'"'"'s plan' 'Expected test number' "${run[@]}"
+	seed "$good"$'\nnot ok 3 selftests: seccomp: notify_c_test'
+	fails 'a result beyond the plan' 'beyond the plan' "${run[@]}"
+	seed "$(good_but '/notify_b_test/,$d')"
+	fails 'a program that did not run' 'missing expected subtest' "${run[@]}"
+	seed "$(good_but 's/^# ok 2 /# not ok 2 /')" '' 1
+	fails 'a test that fails' 'failed: fixture.second' "${run[@]}"
+	seed "$(good_but 's/^# ok 2 /# # a.c:7:second:Expected 0 (0) == err (5)\n# not ok 2 /')" '' 1
+	fails 'what a test that fails said' '\| .*:second:Expected 0' "${run[@]}"
+	seed "$(good_but 's/^# ok 2 .*/& # SKIP no such thing/')"
+	fails 'a skip that nobody expects' 'second is not among' "${run[@]}"
+	seed "$(good_but 's/^# ok 2 .*/# ok 2 fixture.only_2_here # SKIP no such thing/')"
+	passes 'a skip that is expected' 3 "${run[@]}"
+	fails 'a skip that is expected elsewhere' 'only_2_here is not among' run_selftests seccomp_notify rust 2
+	seed "$(good_but 's/XFAIL/XPASS/')"
+	fails 'an expected failure that passes' 'third was expected to fail' "${run[@]}"
+	seed "$(good_but '/^# selftests: seccomp: notify_b_test/,/^ok 2/{/^# /d}')"
+	fails 'a program that prints no result' 'notify_b_test printed no result' "${run[@]}"
+	seed "$(good_but 's/^ok (2 .*)/not ok \1 # exit=139/')" '' 1
+	fails 'a program that crashes after its last test' 'notify_b_test, with no test' "${run[@]}"
+	seed "$(good_but 's/^ok (2 .*)/not ok \1 # TIMEOUT 180 seconds/')" '' 1
+	fails 'a program that hangs after its last test' 'notify_b_test, with no test' "${run[@]}"
+	seed "$(good_but '/selftests: seccomp: notify_b_test/,$d')"$'\nok 2 selftests: seccomp: notify_b_test # SKIP'
+	fails 'a program that skips as a whole' 'notify_b_test is not among' "${run[@]}"
+
+	# Who is too slow for C is not asked of Rust; anyone else's timeout counts.
+	local slow_test="global.$CAPPED"
+	seed "$(good_but "s/^# ok 2 .*/# # $slow_test: Test terminated by timeout\n# not ok 2 $slow_test/
+		s/^ok (1 .*)/not ok \1 # exit=1/")" '' 1
+	passes 'a test that is too slow for C' 3 run_selftests seccomp_bpf c 2
+	fails 'a test that is too slow for Rust' "failed: $slow_test" run_selftests seccomp_bpf rust 2
+	too_slow=1 fails 'a test that is too slow for Rust, and was for C' "failed: $slow_test" \
+		run_selftests seccomp_bpf rust 2
+
+	counted=(['seccomp_bpf c/2']='112 passed' ['seccomp_bpf rust/2']='112 passed')
+	passes 'totals that are the same' 1 compare_totals
+	counted['seccomp_bpf rust/2']='111 passed'
+	fails 'totals that differ' 'rust: 111 passed; c: 112 passed' compare_totals
+	counted=()
+	fails 'totals of nothing' 'rust: nothing; c: nothing' compare_totals
+
+	seed "$good"
+	SKIPS=$work/none fails 'a judge that dies' 'failed: 1' "${run[@]}" 2> /dev/null
+}
+
+logs() {
+	local line
+	while IFS= read -r line; do
+		seed "$good" "[    1.000000] $line"
+		fails "in the log: ${line//#/}" 'in the kernel'"'"'s log' run_selftests seccomp_notify c 2
+	done <<- 'END'
+		WARNING: CPU: 0 PID: 1 at kernel/seccomp.c:1
+		BUG: KASAN: slab-use-after-free in seccomp_notify_release
+		BUG kmalloc-128 (Not tainted): Redzone overwritten
+		INFO: trying to register non-static key.
+		turning off the locking correctness validator.
+		WARNING: possible circular locking dependency detected
+		kmemleak: 3 new suspected memory leaks (see /sys/kernel/debug/kmemleak)
+		Freezing user space processes failed after 20.004 seconds (1 tasks refusing to freeze, wq_busy=0):
+		Freezing remaining freezable tasks failed after 20.004 seconds (0 tasks refusing to freeze, wq_busy=1):
+		INFO: task notify_a_test:77 blocked for more than 60 seconds.
+		rcu: INFO: rcu_preempt detected stalls on CPUs/tasks:
+		watchdog: BUG: soft lockup - CPU#0 stuck for 26s!
+		Kernel panic - not syncing: Attempted to kill init!
+		rust_kernel: panicked at kernel/seccomp_notify/state.rs:1
+		Call Trace:
+	END
+}
+
+good_kunit='[    0.500000] smp: Brought up 1 node, 2 CPUs
+[    1.000000] KTAP version 1
+[    1.000000] 1..3
+[    1.000000]     KTAP version 1
+[    1.000000]     # Subtest: rust_ours
+[    1.000000]     1..2
+[    1.000000]     ok 1 first
+[    1.000000]     ok 2 second
+[    1.000000] # rust_ours: pass:2 fail:0 skip:0 total:2
+[    1.000000] ok 1 rust_ours
+[    1.000000]     KTAP version 1
+[    1.000000]     # Subtest: rust_hunk
+[    1.000000]     1..1
+[    1.000000]     ok 1 third
+[    1.000000] ok 2 rust_hunk
+[    1.000000]     KTAP version 1
+[    1.000000]     # Subtest: rust_doctests_kernel
+[    1.000000]     1..2
+[    1.000000]     ok 1 rust_doctest_kernel_uaccess_rs_0
+[    1.000000]     ok 2 rust_doctest_kernel_others_rs_0
+[    1.000000] ok 3 rust_doctests_kernel
+[    1.100000] reboot: Restarting system'
+
+good_kunit_but() { sed -E "$1" <<< "$good_kunit"; }
+
+kunit() {
+	seed "$good_kunit"
+	passes 'KUnit: good output passes' 4 run_kunit
+	seed "$(good_kunit_but '/reboot:/d')" '' 124
+	fails 'KUnit: a guest that hangs after its last result' 'did not end in time' run_kunit
+	seed "$(good_kunit_but '/reboot:/d')"
+	fails 'KUnit: a guest that dies after its last result' 'has no .reboot' run_kunit
+	seed "$(good_kunit_but '/Brought up/d')"
+	fails 'KUnit: a guest of one CPU' 'has no .Brought up' run_kunit
+	seed "$(good_kunit_but '/Subtest: rust_hunk/,/rust_hunk/d; s/1\.\.3/1..2/; s/ok 3 /ok 2 /')"
+	fails 'KUnit: a suite of a hunk that did not run' 'nothing of rust_hunk ran' run_kunit
+	seed "$(good_kunit_but 's/ok 1 third/not ok 1 third/; s/ok 2 rust_hunk/not ok 2 rust_hunk/')"
+	fails 'KUnit: a test of a hunk that fails' 'failed: rust_hunk.third' run_kunit
+	seed "$(good_kunit_but 's/ok 2 (rust_doc.*)/not ok 2 \1/; s/ok 3 /not ok 3 /')"
+	passes 'KUnit: what fails of others is theirs' 4 run_kunit
+	seed "$(good_kunit_but 's/ok 1 third/& # SKIP not here/')"
+	fails 'KUnit: a skip that nobody expects' 'third is not among' run_kunit
+	seed "$(good_kunit_but '/ok 2 second/,$d')" '' 124
+	fails 'KUnit: a guest that hangs amid its tests' 'missing' run_kunit
+}
+
+scripts() {
+	seed $'KTAP version 1\n1..3\nok 1 spdx\nok 2 shell\nok 3 files'
+	passes 'check: clean passes' 3 run_check
+	seed $'KTAP version 1\n1..3\nok 1 spdx\nok 2 shell' '' 1
+	fails 'check: a script that dies midway' 'missing' run_check
+	seed $'KTAP version 1\n1..3\nok 1 spdx\nok 2 shell\nok 3 files' '' 1
+	fails 'check: a script that dies at its end' 'status 1' run_check
+	seed $'KTAP version 1\n1..2\nok 1 spdx\n# a.sh: no\nnot ok 2 shell' '' 1
+	fails 'check: what is not clean' 'failed: shell' run_check
+
+	seed '17 targets met, 0 missed'
+	passes 'bench: all met passes' 17 run_bench
+	seed $'missed one to one\n16 targets met, 1 missed' '' 1
+	fails 'bench: a target that is missed' 'missed one to one' run_bench
+	seed '17 targets met, 0 missed' '' 1
+	fails 'bench: a script that dies at its end' 'see' run_bench
+	seed 'error: no guest' '' 1
+	fails 'bench: a script that dies midway' 'error: no guest' run_bench
+	seed 'no figures'
+	fails 'bench: no verdict' 'see' run_bench
+
+	seed $'test result: ok. 5 passed; 0 failed; 0 ignored;\ntest result: ok. 2 passed; 0 failed; 0 ignored;'
+	passes 'host: good output passes' 7 run_host
+	seed $'test one ... FAILED\ntest result: FAILED. 5 passed; 1 failed; 0 ignored;' '' 101
+	fails 'host: a test that fails' 'one ... FAILED' run_host
+	seed 'test result: ok. 5 passed; 0 failed; 0 ignored;' '' 101
+	fails 'host: a program that does not build' 'see' run_host
+	seed $'test one ... ignored\ntest result: ok. 5 passed; 0 failed; 1 ignored;'
+	fails 'host: a test that is ignored' 'one ... ignored' run_host
+	seed ''
+	fails 'host: no tests' 'see' run_host
+}
+
+# The plan comes first, and how many there are is known when all have run.
+tests > "$work/results"
+ktap_print_header
+ktap_set_plan $((KTAP_TESTNO - 1))
+cat "$work/results"
+ktap_finished

@@ -1,0 +1,127 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: GPL-2.0
+#
+# Puts the base tree, an unpacked Linux 7.3 as it came, into build/base: from
+# KDIR if that is set, otherwise from Debian's package of the kernel's source,
+# which apt verifies.  Nothing is written to KDIR, nor to the system's apt
+# sources.
+#
+# build/base.from says which tree it is: the package, or KDIR and a checksum of
+# what was copied, as a tree can change under the same path.
+
+set -euo pipefail
+. "$(dirname "${BASH_SOURCE[0]}")/../lib.sh"
+
+# Where Debian may keep it, the likeliest first.
+suites=(trixie-backports forky-backports forky sid)
+package=linux-source-$BASE_VERSION
+stamp=$BUILD/base.from
+
+tree_version() {
+	awk '$1 == "VERSION" { v = $3 } $1 == "PATCHLEVEL" { p = $3 }
+		$1 == "SUBLEVEL" { s = $3 } NR > 10 { exit }
+		END { print v "." p "." s }' "$1/Makefile"
+}
+
+require_version() {
+	local version
+	[[ -f $1/Makefile && -f $1/kernel/seccomp.c ]] ||
+		die "$1 is not a Linux source tree" "KDIR has to name an unpacked Linux $BASE_VERSION"
+	version=$(tree_version "$1")
+	[[ $version == "$BASE_VERSION".* ]] ||
+		die "$1 is Linux $version, and this patch set is for $BASE_VERSION" \
+			"set KDIR to an unpacked Linux $BASE_VERSION, or leave it unset to fetch one"
+}
+
+copy_kdir() {
+	local from
+	[[ -d $KDIR ]] || die "KDIR=$KDIR is not a directory"
+	from=$(cd "$KDIR" && pwd -P)
+	[[ $from != "$BASE" && $from != "$LINUX" ]] ||
+		die "KDIR=$KDIR is a tree this project keeps" "leave KDIR unset to use it"
+	require_version "$from"
+	if [[ ! -d $BASE || $(cat "$stamp" 2> /dev/null) != "$from "* ]]; then
+		say "copying $from to $BASE"
+	fi
+	rm -f "$stamp"
+	# Copies, never links: nothing done here can reach KDIR.
+	rsync -a --delete --exclude=/.git --exclude='*.o' --exclude='.*.cmd' "$from/" "$BASE/"
+	if [[ -e $BASE/.config || -d $BASE/include/config || -d $BASE/include/generated ]]; then
+		make -C "$BASE" ARCH=x86_64 mrproper > "$LOG/mrproper.log" 2>&1 ||
+			die "the copy of $from could not be cleaned" "the log is $LOG/mrproper.log"
+	fi
+	printf '%s %s\n' "$from" "$(listing "$BASE" | sha256sum | cut -c 1-16)" > "$stamp"
+}
+
+# What rsync goes by: each file's name, size and time.  mrproper and the copy
+# leave the time of a source as it is in KDIR.
+listing() { (cd "$1" && find . ! -type d -printf '%P %s %T@\n' | sort); }
+
+fetch() {
+	local mirror suite deb
+	local -a apt=(apt-get -o "Dir::Etc::sourcelist=$BUILD/apt/sources.list"
+		-o Dir::Etc::sourceparts=/dev/null -o "Dir::State::lists=$BUILD/apt/lists"
+		-o "Dir::Cache=$BUILD/apt/cache" -o APT::Sandbox::User=
+		-o "APT::Sandbox::User=$(id -un)" -q)
+
+	have apt-get || die "there is no apt to fetch Linux $BASE_VERSION with" \
+		"unpack Linux $BASE_VERSION somewhere and set KDIR to it"
+	mirror=$(apt-get indextargets --format '$(REPO_URI)' \
+		'Created-By: Packages' 'Origin: Debian' 'Label: Debian' | sort -u | head -n 1)
+	if [[ -z $mirror ]] && ((EUID == 0)); then
+		apt-get update > "$LOG/apt.log" 2>&1 || true
+		mirror=$(apt-get indextargets --format '$(REPO_URI)' \
+			'Created-By: Packages' 'Origin: Debian' 'Label: Debian' | sort -u | head -n 1)
+	fi
+	[[ -n $mirror ]] || die "apt knows no Debian mirror to fetch Linux $BASE_VERSION from" \
+		"run apt-get update, or set KDIR to an unpacked Linux $BASE_VERSION"
+
+	mkdir -p "$BUILD/apt/lists/partial" "$BUILD/apt/cache/archives/partial"
+	cd "$BUILD/apt"
+	: > "$LOG/base.log"
+	for suite in "${suites[@]}"; do
+		say "looking for $package in $suite; the log is $LOG/base.log"
+		printf 'deb [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] %s %s main\n' \
+			"$mirror" "$suite" > sources.list
+		"${apt[@]}" update >> "$LOG/base.log" 2>&1 || continue
+		rm -f "$package"_*.deb
+		say "fetching it"
+		if "${apt[@]}" download "$package" >> "$LOG/base.log" 2>&1; then
+			break
+		fi
+	done
+	deb=$(find . -maxdepth 1 -name "${package}_*.deb" | head -n 1)
+	[[ -n $deb ]] || die "no suite has $package: ${suites[*]}" \
+		"the log is $LOG/base.log; or set KDIR to an unpacked Linux $BASE_VERSION"
+
+	unpack "$deb"
+}
+
+unpack() {
+	say "unpacking $(basename "$1")"
+	rm -rf "$BUILD/apt/unpacked" "$BASE.new"
+	dpkg-deb -x "$1" "$BUILD/apt/unpacked"
+	mkdir "$BASE.new"
+	tar -C "$BASE.new" --strip-components=1 -xf "$BUILD/apt/unpacked/usr/src/$package.tar.xz"
+	rm -rf "$BUILD/apt/unpacked"
+	require_version "$BASE.new"
+	rm -rf "$BASE"
+	mv "$BASE.new" "$BASE"
+	printf '%s\n' "$package" > "$stamp"
+}
+
+take_lock
+if [[ -n $KDIR ]]; then
+	copy_kdir
+	exit
+fi
+if [[ -d $BASE && ( ! -e $stamp || $(cat "$stamp") == "$package" ) ]]; then
+	require_version "$BASE"
+	exit
+fi
+deb=$(find "$BUILD/apt" -maxdepth 1 -name "${package}_*.deb" 2> /dev/null | head -n 1 || true)
+if [[ -n $deb ]]; then
+	unpack "$deb"
+else
+	fetch
+fi

@@ -1,0 +1,18 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: GPL-2.0
+#
+# make exec CMD='...' [RWDIR=dir]: a command in the guest, on the host's files.
+
+set -euo pipefail
+. "$(dirname "${BASH_SOURCE[0]}")/../lib.sh"
+
+[[ -n ${CMD:-} ]] || die "make exec needs a command" "make exec CMD='uname -a'"
+take_lock
+"$TOOLS/setup.sh" build guest
+"$TOOLS/kernel/kernel.sh" "$(flavour_of)"
+options=()
+if [[ -n ${RWDIR:-} ]]; then
+	[[ -d $RWDIR ]] || die "RWDIR=$RWDIR is not a directory"
+	options+=(--rw "$RWDIR")
+fi
+exec "$TOOLS/vm/vm.sh" --flavour "$(flavour_of)" "${options[@]}" exec "$CMD"

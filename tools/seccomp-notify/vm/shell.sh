@@ -1,0 +1,12 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: GPL-2.0
+#
+# make shell: a shell in the guest.
+
+set -euo pipefail
+. "$(dirname "${BASH_SOURCE[0]}")/../lib.sh"
+
+take_lock
+"$TOOLS/setup.sh" build guest
+"$TOOLS/kernel/kernel.sh" "$(flavour_of)"
+exec "$TOOLS/vm/vm.sh" --flavour "$(flavour_of)" shell
