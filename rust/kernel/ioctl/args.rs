@@ -188,7 +188,7 @@ impl<T: AsBytes> Arg for ZeroedOut<T> {
 
     #[inline]
     fn from_user(arg: usize) -> Result<Self> {
-        if !user_slice::<T>(arg).reader().is_zeroed()? {
+        if !user_slice::<T>(arg).reader().is_zeroed::<T>()? {
             return Err(EINVAL);
         }
         Out::from_user(arg).map(Self)

@@ -97,8 +97,8 @@ impl UserSliceReader {
         Ok(from_bytes(&bytes))
     }
 
-    pub fn is_zeroed(self) -> Result<bool> {
-        Ok(self.bytes(self.0.length)?.iter().all(|&b| b == 0))
+    pub fn is_zeroed<T>(self) -> Result<bool> {
+        Ok(self.bytes(size_of::<T>())?.iter().all(|&b| b == 0))
     }
 
     fn bytes(&self, len: usize) -> Result<Vec<u8>> {
