@@ -19,6 +19,10 @@ use kernel::{
             Operations, //
         },
         file::flags,
+        pidfd::{
+            Pidfd,
+            PidfdOf, //
+        },
         File, //
     },
     ioctl::{
@@ -191,6 +195,29 @@ impl Listener {
         buf.write(&received.notif)
             .inspect_err(|_| supervisor::give_back(self, received))?;
         Ok(0)
+    }
+
+    /// Gives the caller a pidfd of a notification's target. Returns its number.
+    #[ioctl(_IOW(6) = bindings::SECCOMP_IOCTL_NOTIF_PIDFD)]
+    fn pidfd(&self, file: &IoctlFile, In(args): In<seccomp::NotifPidfd>) -> Result<isize> {
+        let of = match args.flags {
+            0 => PidfdOf::Thread,
+            bindings::SECCOMP_NOTIF_PIDFD_PROCESS => PidfdOf::Process,
+            _ => return Err(EINVAL),
+        };
+
+        if args.reserved != 0 {
+            return Err(EINVAL);
+        }
+
+        let target = supervisor::target_of(self, args.id).ok_or(ENOENT)?;
+        let pidfd = Pidfd::new(&target, of, file);
+
+        // As long as it waits, nobody else can have got its pid in an exec.
+        if !supervisor::awaits_reply(self, args.id) {
+            return Err(ENOENT);
+        }
+        Ok(pidfd?.install() as isize)
     }
 }
 

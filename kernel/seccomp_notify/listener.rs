@@ -109,6 +109,12 @@ impl Wakeups {
         on_current_cpu: false,
     };
 
+    /// Whether there is anybody to wake.
+    #[inline]
+    pub(crate) fn is_due(&self) -> bool {
+        self.reader.is_due() || self.events != PollEvents::NONE
+    }
+
     /// What those who poll are told of.
     #[inline]
     pub(crate) fn events(&self) -> PollEvents {

@@ -64,6 +64,8 @@ pub(crate) type Readers = WaiterList<()>;
 
 /// The requests for fds, of all notifications.
 pub(crate) type Requests = WaiterTable<Request>;
+/// What the caller of one of them finds it by.
+pub(crate) type RequestTicket<'p> = Ticket<'p, Request>;
 
 /// The id of the first request: none has the id 0.
 pub(crate) const FIRST_REQUEST: u64 = 1;
@@ -137,25 +139,26 @@ impl RequestQueue {
         (self.oldest != 0).then_some(self.oldest)
     }
 
-    /// Puts the request `id` at the end.
-    pub(crate) fn push(&mut self, mut requests: Pin<&mut Requests>, id: u64) {
-        let (prev, next) = match self.oldest() {
-            Some(oldest) => match requests.as_mut().get(oldest) {
-                Some(mut request) => (request.value().prev, oldest),
-                None => return,
-            },
-            None => {
-                self.oldest = id;
-                (id, id)
-            }
+    /// Puts the request with `ticket`, which gets an id, at the end.
+    pub(crate) fn push(&mut self, mut requests: Pin<&mut Requests>, ticket: &RequestTicket<'_>) {
+        let Some(id) = requests.as_mut().assign_id(ticket) else {
+            return;
         };
 
-        if let Some(mut request) = requests.as_mut().get(id) {
-            request.value().prev = prev;
-            request.value().next = next;
+        if let Some(oldest) = self.oldest() {
+            let Some(mut request) = requests.as_mut().get(oldest) else {
+                return;
+            };
+            let newest = request.value().prev;
+
+            Self::link(requests.as_mut(), newest, id);
+            Self::link(requests, id, oldest);
+        } else if let Some(mut request) = requests.list().own(ticket) {
+            self.oldest = id;
+            // Alone, it is its own neighbour.
+            request.value().prev = id;
+            request.value().next = id;
         }
-        Self::link(requests.as_mut(), prev, id);
-        Self::link(requests, id, next);
     }
 
     /// Takes the request `id`, which is among these, out.

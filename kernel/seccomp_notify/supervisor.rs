@@ -11,8 +11,10 @@ use crate::{
     },
     notification::{
         Fd,
+        NotificationWaiter,
         Progress,
-        Request, //
+        Request,
+        RequestTicket, //
     },
     state::{
         Delivery,
@@ -24,6 +26,7 @@ use kernel::{
     prelude::*,
     seccomp,
     sync::{
+        aref::ARef,
         lock::mutex::MutexBackend,
         poll::PollEvents,
         waiter::{
@@ -33,7 +36,8 @@ use kernel::{
             WaiterList, //
         },
         MutexGuard, //
-    }, //
+    },
+    task::Task, //
 };
 
 /// What a reader has taken from the queue.
@@ -251,12 +255,25 @@ fn step(listener: &Listener, id: u64, event: Event) -> Result {
     Ok(())
 }
 
+/// The notification `id`, if it awaits a reply.
+fn awaiting_reply(inner: Pin<&mut Inner>, id: u64) -> Option<NotificationWaiter<'_>> {
+    let mut notification = inner.project().notifications.get(id)?;
+
+    notification
+        .value()
+        .state
+        .awaits_reply()
+        .then_some(notification)
+}
+
 /// Whether the notification `id` awaits a reply.
 pub(crate) fn awaits_reply(listener: &Listener, id: u64) -> bool {
-    let mut inner = listener.lock();
-    let notification = inner.as_mut().project().notifications.get(id);
+    awaiting_reply(listener.lock().as_mut(), id).is_some()
+}
 
-    notification.is_some_and(|mut notification| notification.value().state.awaits_reply())
+/// The target of the notification `id`, if that awaits a reply.
+pub(crate) fn target_of(listener: &Listener, id: u64) -> Option<ARef<Task>> {
+    awaiting_reply(listener.lock().as_mut(), id).map(|target| target.task().into())
 }
 
 /// Has the target of the notification `id` install `fd`, and waits for it.
@@ -316,17 +333,11 @@ pub(crate) fn add_fd(listener: &Listener, id: u64, fd: Fd, is_reply: bool) -> Re
 }
 
 /// Puts the request of the current task, for the notification `id`, where its target finds it.
-fn queue_request(inner: Pin<&mut Inner>, id: u64, ticket: &Ticket<'_, Request>) {
-    let mut this = inner.project();
+fn queue_request(inner: Pin<&mut Inner>, id: u64, ticket: &RequestTicket<'_>) {
+    let this = inner.project();
 
-    if let (Some(request), Some(mut notification)) = (
-        this.requests.as_mut().assign_id(ticket),
-        this.notifications.get(id),
-    ) {
-        notification
-            .value()
-            .requests
-            .push(this.requests.as_mut(), request);
+    if let Some(mut notification) = this.notifications.get(id) {
+        notification.value().requests.push(this.requests, ticket);
     }
 }
 
@@ -335,7 +346,7 @@ fn queue_request(inner: Pin<&mut Inner>, id: u64, ticket: &Ticket<'_, Request>) 
 fn await_fd(
     mut inner: Pin<&mut Inner>,
     id: u64,
-    ticket: &Ticket<'_, Request>,
+    ticket: &RequestTicket<'_>,
     due: &mut Due,
 ) -> Result<Sleep, Result<u32>> {
     let requests = inner.as_mut().project().requests;
@@ -356,7 +367,7 @@ fn await_fd(
 
 /// Takes the request of the current task, for the notification `id`, back.
 #[cold]
-fn take_back(mut inner: Pin<&mut Inner>, id: u64, ticket: &Ticket<'_, Request>, due: &mut Due) {
+fn take_back(mut inner: Pin<&mut Inner>, id: u64, ticket: &RequestTicket<'_>, due: &mut Due) {
     let mut this = inner.as_mut().project();
     let Some(mut own) = this.requests.as_mut().list().own(ticket) else {
         return;

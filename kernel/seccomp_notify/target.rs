@@ -174,15 +174,17 @@ fn settle(
     }
 }
 
-/// Releases the lock to carry `wakeups` out.
+/// Releases the lock to carry `wakeups` out, if there are any.
 fn wake_unlocked(
     listener: &Listener,
     held: &mut Held<'_, Inner, MutexBackend>,
     wakeups: &mut Wakeups,
 ) {
-    let due = mem::replace(wakeups, Wakeups::NONE);
+    if wakeups.is_due() {
+        let due = mem::replace(wakeups, Wakeups::NONE);
 
-    held.unlocked(|| listener.wake(due));
+        held.unlocked(|| listener.wake(due));
+    }
 }
 
 /// Decides what the target of a notification does next. It is the current task.

@@ -29,6 +29,9 @@ pub type NotifResp = bindings::seccomp_notif_resp;
 /// The supervisor's request to install an fd (`struct seccomp_notif_addfd`).
 pub type NotifAddfd = bindings::seccomp_notif_addfd;
 
+/// Whose pidfd the supervisor asks for (`struct seccomp_notif_pidfd`).
+pub type NotifPidfd = bindings::seccomp_notif_pidfd;
+
 /// What the supervisor passes in to answer and receive in one call, before the room for what is
 /// received (`struct seccomp_notif_send_recv`).
 #[repr(C)]
@@ -66,6 +69,9 @@ unsafe impl FromBytes for NotifResp {}
 
 // SAFETY: All fields are integers, which may have any value.
 unsafe impl FromBytes for NotifAddfd {}
+
+// SAFETY: All fields are integers, which may have any value.
+unsafe impl FromBytes for NotifPidfd {}
 
 // SAFETY: All fields are integers, or a `NotifResp`, which is `FromBytes` itself.
 unsafe impl FromBytes for SendRecvArgs {}

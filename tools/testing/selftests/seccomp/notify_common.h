@@ -437,6 +437,15 @@ static inline int id_valid_wrong_dir(struct supervisor *sup, __u64 id)
 	return ioctl(sup->listener, cmd, &id) ? -errno : 0;
 }
 
+static inline int notif_pidfd(struct supervisor *sup, __u64 id,
+			      unsigned int flags)
+{
+	struct seccomp_notif_pidfd args = { .id = id, .flags = flags };
+	int ret = ioctl(sup->listener, SECCOMP_IOCTL_NOTIF_PIDFD, &args);
+
+	return ret < 0 ? -errno : ret;
+}
+
 /* By value: the whole register, whatever the word size. */
 static inline int set_flags(struct supervisor *sup, unsigned long flags)
 {

@@ -93,6 +93,25 @@ static int answer_and_recv(struct supervisor *sup, struct seccomp_notif *n)
 	return 0;
 }
 
+/* It tells of the end of the target of @n, which has not come. */
+static int ask_for_pidfd(struct supervisor *sup, struct seccomp_notif *n)
+{
+	bool is_c = set_flags(sup, SECCOMP_USER_NOTIF_FD_SIGNALED) == -EINVAL;
+	int pidfd;
+
+	set_flags(sup, 0);
+	pidfd = notif_pidfd(sup, n->id, SECCOMP_NOTIF_PIDFD_PROCESS);
+	if (is_c)
+		return pidfd != -EINVAL;
+	if (pidfd < 0 || poll_fd(pidfd, 0))
+		return 2;
+	if (syscall(__NR_pidfd_send_signal, pidfd, 0, NULL, 0) || close(pidfd))
+		return 3;
+	if (notif_pidfd(sup, n->id, 1U << 31) != -EINVAL)
+		return 4;
+	return 0;
+}
+
 static int supervise_main(int listener)
 {
 	struct supervisor sup = { .listener = listener };
@@ -119,6 +138,9 @@ static int supervise_main(int listener)
 	if (reply(&sup, n.id, 1, 0, SECCOMP_USER_NOTIF_FLAG_CONTINUE) !=
 	    -EINVAL)
 		return 9;
+	ret = ask_for_pidfd(&sup, &n);
+	if (ret)
+		return 30 + ret;
 	ret = answer_and_recv(&sup, &n);
 	if (ret)
 		return 10 + ret;

@@ -104,6 +104,9 @@ TEST_F(ioctl, unknown_einval)
 		SECCOMP_IOR(5, struct seccomp_notif_send_recv),
 		SECCOMP_IOW(5, struct seccomp_notif_send_recv),
 		SECCOMP_IOWR(5, struct seccomp_notif),
+		SECCOMP_IOW(6, __u64),
+		SECCOMP_IOR(6, struct seccomp_notif_pidfd),
+		SECCOMP_IOWR(6, struct seccomp_notif_pidfd),
 		SECCOMP_IOWR(255, __u64),
 		_IOW('"', 3, struct seccomp_notif_addfd),
 	};
