@@ -22,7 +22,7 @@ REPEATABLE = 0.005
 # What is demanded: the figure, of what, and at most how many times that.
 # Figures are "<implementation>:<name>", or a number.
 TARGETS = [
-    ("one to one", "rust:one-to-one", "c:one-to-one", 0.97),
+    ("one to one", "rust:one-to-one", "c:one-to-one", 0.96),
     ("10,000 delivered", "rust:delivered/10000", "rust:one-to-one", 1.05),
     ("10,000 delivered", "rust:delivered/10000", "c:delivered/10000", 0.08),
     ("100,000 delivered", "rust:delivered/100000", "rust:delivered/10000", 1.05),
@@ -31,7 +31,7 @@ TARGETS = [
     ("10,000 queued", "rust:queued/10000", "c:queued/10000", 1.0),
     ("64 readers", "rust:readers/64", "rust:one-to-one", 1.15),
     ("64 readers", "rust:readers/64", "c:readers/64", 0.04),
-    ("one to one by SEND_RECV", "rust:send-recv", "c:one-to-one", 0.95),
+    ("one to one by SEND_RECV", "rust:send-recv", "c:one-to-one", 0.92),
     ("SEND_RECV, 10,000 delivered", "rust:send-recv-delivered/10000", "rust:send-recv", 1.03),
     ("SEND_RECV, 64 readers", "rust:send-recv-readers/64", "rust:send-recv", 1.03),
     ("poll, 10,000 delivered", "rust:poll/10000", "rust:poll/0", 1.1),
@@ -43,8 +43,9 @@ TARGETS = [
     ("4 nested listeners, each", "rust:nested/4/each", "rust:one-to-one", 1.02),
     ("8 nested listeners, each", "rust:nested/8/each", "rust:one-to-one", 1.02),
     ("32 nested listeners, each", "rust:nested/32/each", "rust:one-to-one", 1.02),
-    ("ADDFD", "rust:addfd/0", "c:addfd/0", 1.0),
-    ("ADDFD, 64 pending", "rust:addfd-pending/64", "rust:addfd-pending/0", 1.07),
+    # Four context switches, which cost the same in both, are nine tenths of it.
+    ("ADDFD", "rust:addfd/0", "c:addfd/0", 0.99),
+    ("ADDFD, 64 pending", "rust:addfd-pending/64", "rust:addfd-pending/0", 1.05),
     ("longest hold, 1,000 delivered", "rust:hold/round-trip/1000", "rust:hold/round-trip/100", 1.3),
     ("longest hold, 1,000 closed", "rust:hold/close/1000", "rust:hold/close/100", 1.5),
     ("longest hold, 128 told of the end", "rust:hold/unused/128", "rust:hold/unused/64", 1.5),
