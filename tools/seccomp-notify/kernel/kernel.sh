@@ -33,7 +33,7 @@ seed() {
 	say "$flavour: starting from the $from kernel's objects"
 	rm -rf "$out"
 	cp -a --reflink=auto "$BUILD/$from" "$out"
-	find "$out" -name '.*.cmd' -exec sed -i "s#$BUILD/$from/#$out/#g; s#$BUILD/$from\\b#$out#g" {} +
+	find "$out" -name '.*.cmd' -exec sed -i -E "s#$BUILD/$from([^-[:alnum:]]|\$)#$out\\1#g" {} +
 	rm -f "$out/.fragments"
 	touch "$out/.seeded"
 }
