@@ -28,20 +28,8 @@ use kernel::{
         Arc, //
     },
     task::SyscallEntry,
-    types::ForeignOwnable,
-    ModuleMetadata,
-    ThisModule, //
+    types::ForeignOwnable, //
 };
-
-/// This code is always built in: there is no module to hold while a listener's fd is open.
-pub(crate) struct LocalModule;
-
-impl ModuleMetadata for LocalModule {
-    const NAME: &'static CStr = c"seccomp_notify";
-
-    // SAFETY: `THIS_MODULE` is null in what is built in.
-    const THIS_MODULE: ThisModule = unsafe { ThisModule::from_ptr(core::ptr::null_mut()) };
-}
 
 static_assert!(WaitKillable::NEVER.0 as u32 == bindings::SECCOMP_LISTENER_KILLABLE_NEVER);
 static_assert!(WaitKillable::ONCE_RECEIVED.0 as u32 == bindings::SECCOMP_LISTENER_KILLABLE_RECV);

@@ -365,7 +365,7 @@ impl Inner {
 
     /// Puts a new notification, that of the current task, at the end of the queue.
     #[inline]
-    pub(crate) fn announce(mut self: Pin<&mut Self>, ticket: &NotificationTicket<'_>) -> Wakeups {
+    pub(crate) fn enqueue_new(mut self: Pin<&mut Self>, ticket: &NotificationTicket<'_>) -> Wakeups {
         let mut this = self.as_mut().project();
 
         this.notifications.as_mut().assign_id(ticket);
@@ -374,7 +374,7 @@ impl Inner {
         }
         Wakeups {
             on_current_cpu: *this.sync_wake_up,
-            ..self.tell_of_queued()
+            ..self.wakeups_for_queued()
         }
     }
 
@@ -415,7 +415,7 @@ impl Inner {
         };
 
         let mut others = if matches!(effects.queue, Queue::First | Queue::Last) {
-            self.as_mut().tell_of_queued()
+            self.as_mut().wakeups_for_queued()
         } else {
             Wakeups::NONE
         };
@@ -436,7 +436,7 @@ impl Inner {
 
     /// Something was put in the queue: pollers are told, and a reader is woken.
     #[inline]
-    fn tell_of_queued(self: Pin<&mut Self>) -> Wakeups {
+    fn wakeups_for_queued(self: Pin<&mut Self>) -> Wakeups {
         Wakeups {
             reader: self.next_reader().unwrap_or(Wakeup::NONE),
             events: PollEvents::IN,

@@ -28,4 +28,18 @@ mod target;
 #[cfg(CONFIG_SECCOMP_NOTIFY_KUNIT_TEST)]
 mod tests;
 
-use glue::LocalModule;
+use kernel::{
+    prelude::*,
+    ModuleMetadata,
+    ThisModule, //
+};
+
+/// This code is always built in: there is no module to hold while a listener's fd is open.
+struct LocalModule;
+
+impl ModuleMetadata for LocalModule {
+    const NAME: &'static CStr = c"seccomp_notify";
+
+    // SAFETY: `THIS_MODULE` is null in what is built in.
+    const THIS_MODULE: ThisModule = unsafe { ThisModule::from_ptr(core::ptr::null_mut()) };
+}

@@ -70,7 +70,7 @@ pub(crate) fn notify(
         Notification::new(wait_killable),
         data,
         |held, ticket| {
-            let mut wakeups = held.data().announce(ticket);
+            let mut wakeups = held.data().enqueue_new(ticket);
 
             // Nearly every target has its answer when it has slept once.
             if !current!().signal_pending() {

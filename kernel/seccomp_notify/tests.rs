@@ -171,8 +171,8 @@ mod listener {
         for _ in 0..NUMBER {
             ids.push(Some(receive(&listener, true)?.id), GFP_KERNEL)?;
         }
-        for turn in 0..NUMBER {
-            let nr = turn * STRIDE % NUMBER;
+        for i in 0..NUMBER {
+            let nr = i * STRIDE % NUMBER;
             let Some(id) = ids[nr].take() else {
                 return Err(EINVAL);
             };

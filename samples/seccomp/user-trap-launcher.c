@@ -131,11 +131,18 @@ static int install_filter(int listener)
 
 	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0))
 		return -1;
-	if (listener < 0)
-		return seccomp(SECCOMP_SET_MODE_FILTER,
-			       SECCOMP_FILTER_FLAG_NEW_LISTENER |
-			       SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV,
-			       &prog.fprog);
+	if (listener < 0) {
+		listener = seccomp(SECCOMP_SET_MODE_FILTER,
+				   SECCOMP_FILTER_FLAG_NEW_LISTENER |
+				   SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV,
+				   &prog.fprog);
+		/* Linux 5.19 has that flag, and 5.0 has listeners. */
+		if (listener < 0 && errno == EINVAL)
+			listener = seccomp(SECCOMP_SET_MODE_FILTER,
+					   SECCOMP_FILTER_FLAG_NEW_LISTENER,
+					   &prog.fprog);
+		return listener;
+	}
 	if (seccomp(SECCOMP_SET_MODE_FILTER,
 		    SECCOMP_FILTER_FLAG_USE_LISTENER |
 		    SECCOMP_FILTER_FLAG_WAIT_KILLABLE, &prog))

@@ -71,7 +71,7 @@
 //! // When userspace names it in another call, the counter is found again.
 //! assert!(from_file::<Counter>(&file).is_some());
 //!
-//! // Files of another type are not taken for it, and be all of their code the same.
+//! // Files of another type are not taken for it, even if all of their code is the same.
 //! struct Other(#[expect(dead_code)] Atomic<i32>);
 //!
 //! #[vtable]

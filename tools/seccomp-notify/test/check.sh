@@ -21,7 +21,7 @@ check_spdx() {
 		# Texts of a licence, of a message, of a hunk, and generated lists.
 		COPYING | LICENSES/* | README.md | .gitignore | *.msg | *.patch | *.lock | *.json | *.svg | *.png | *.stderr) continue ;;
 		esac
-		head -n 3 "$TOP/$path" | grep -q 'SPDX-License-Identifier: ' ||
+		grep -q 'SPDX-License-Identifier: ' < <(head -n 3 "$TOP/$path") ||
 			printf '%s: no SPDX-License-Identifier in its first lines\n' "$path"
 	done < <(project_files)
 }

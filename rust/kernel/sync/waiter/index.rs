@@ -37,7 +37,7 @@ pub(super) struct Links {
 ///
 /// - `root` is null or leads to a tree of elements. The pointer that leads to each is the one that
 ///   its `place` has, and no other element leads to one of them.
-/// - All of them are alive, and only accessed by who has exclusive access to the index.
+/// - All of them are alive, and only accessed through exclusive access to the index.
 /// - The index stays where it is while there are elements.
 pub(super) struct Index {
     root: *mut Links,
@@ -189,8 +189,8 @@ impl Index {
     /// # Safety
     ///
     /// `links` must be initialised, and in no index. The index must stay where it is until the
-    /// element is removed; so must the element, and stay alive, and must only be accessed by who
-    /// has exclusive access to this index.
+    /// element is removed; so must the element, and stay alive, and must only be accessed
+    /// through exclusive access to this index.
     #[inline]
     pub(super) unsafe fn insert(&mut self, links: *mut Links) -> u64 {
         let id = self.next_id;

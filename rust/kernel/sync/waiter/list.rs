@@ -25,7 +25,7 @@ pub(super) struct Links {
 ///
 /// - `first` and `last` are the ends of a chain of elements, or both null. No other element has a
 ///   pointer to one of them.
-/// - All of them are alive, and only accessed by who has exclusive access to the list.
+/// - All of them are alive, and only accessed through exclusive access to the list.
 pub(super) struct List {
     first: *mut Links,
     last: *mut Links,
@@ -76,7 +76,7 @@ impl List {
     /// # Safety
     ///
     /// `links` must be initialised, and in no list. Until it is removed it must stay alive and
-    /// where it is, and must only be accessed by who has exclusive access to this list.
+    /// where it is, and must only be accessed through exclusive access to this list.
     #[inline]
     pub(super) unsafe fn insert_first(&mut self, links: *mut Links) {
         // SAFETY: Null and the first element are neighbours; the rest is what the caller promises.

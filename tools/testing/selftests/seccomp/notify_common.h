@@ -1292,6 +1292,7 @@ struct reader {
 	int finished;
 	int stop;		/* asked to read no more */
 	int count;		/* read so far */
+	int rests;		/* was interrupted, and reads on when told */
 	struct seccomp_notif n;	/* the last one */
 };
 

@@ -90,7 +90,14 @@ static int answer_and_recv(struct supervisor *sup, struct seccomp_notif *n)
 	sr.notif.data.args[5] = 1ULL << 63;
 	if (send_recv(sup, &sr) != -EINVAL || id_valid(sup, n->id))
 		return 5;
-	return 0;
+	/* Whoever it was is gone, and there is nothing else. */
+	if (set_nonblock(sup))
+		return 6;
+	set_answer(&sr, n->id - 1, 1);
+	if (send_recv(sup, &sr) != -EAGAIN ||
+	    sr.flags != SECCOMP_NOTIF_SEND_RECV_GONE || id_valid(sup, n->id))
+		return 7;
+	return fcntl(sup->listener, F_SETFL, O_RDWR) ? 8 : 0;
 }
 
 /* It tells of the end of the target of @n, which has not come. */

@@ -2574,6 +2574,45 @@ TEST_F(nested_tsync, esrch_changes_nothing)
 	expect_chain(_metadata, c, NULL);
 }
 
+/* A listener that is there first can be used without TSYNC_ESRCH. */
+TEST_F(nested_tsync, without_esrch)
+{
+	const unsigned int tsync = SECCOMP_FILTER_FLAG_TSYNC;
+	struct chain *c = &self->chain;
+	struct target *t, *lags;
+	int filters, listener;
+
+	push(_metadata, c, ALLOW_NESTED);
+	lags = spawn_caller(_metadata, c, 1);
+	push(_metadata, c, ALLOW_NESTED);
+	listener = new_listener();
+	ASSERT_LE(0, listener);
+	use_listener(_metadata, &c->level[c->depth], listener);
+
+	/* Who is in the way is returned, and nothing has changed. */
+	t = spawn_thread(_metadata, &c->level[OUTER],
+			 diverge_and_call_when_told, 2);
+	ASSERT_TRUE(WAIT_FOR(ATOMIC_GET(t->done)));
+	ASSERT_EQ(0, (int)t->number);
+	filters = count_filters();
+	EXPECT_EQ(t->tid, install_using(listener, tsync));
+	EXPECT_EQ(t->tid, install_action(tsync, -1, NR_OTHER,
+					 SECCOMP_RET_LOG));
+	EXPECT_EQ(filters, count_filters());
+	EXPECT_EQ(0, poll_now(&c->level[c->depth]));
+	ATOMIC_SET(t->stop, 1);
+	let_through_to(_metadata, c, -1, t);
+	reap(_metadata, t);
+	EXPECT_EQ(self->ppid, t->ret);
+
+	/* Nobody is: a thread that lags behind gets both inner levels. */
+	ASSERT_EQ(0, install_using(listener, tsync));
+	c->depth++;
+	ASSERT_EQ(0, install_action(tsync, -1, NR_OTHER, SECCOMP_RET_LOG));
+	expect_thread_in_chain(_metadata, c, lags, self->ppid);
+	expect_chain(_metadata, c, NULL);
+}
+
 TEST_F(nested_tsync, refused_for_all)
 {
 	struct chain *c = &self->chain;

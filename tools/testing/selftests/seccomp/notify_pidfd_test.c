@@ -46,7 +46,7 @@ FIXTURE_TEARDOWN(pidfd)
 	end_supervisor(_metadata, &self->sup);
 }
 
-/* What the kernel says of whom @pidfd is for. */
+/* Whom @pidfd refers to, as the kernel says. */
 static void expect_pids(struct __test_metadata *_metadata, int pidfd, pid_t pid,
 			pid_t tgid)
 {
@@ -57,7 +57,7 @@ static void expect_pids(struct __test_metadata *_metadata, int pidfd, pid_t pid,
 	EXPECT_EQ(tgid, (pid_t)pids.tgid);
 }
 
-/* The fd that whom @pidfd is for has under @number. */
+/* The file that the task of @pidfd has under @number, as an fd of ours. */
 static int get_fd(int pidfd, int number)
 {
 	int ret = syscall(__NR_pidfd_getfd, pidfd, number, 0);

@@ -1381,7 +1381,7 @@ static const struct {
 	{ "nested", 32, nested },
 	{ "memory", PLAIN, memory },
 	{ "hold", 100, hold },
-	{ "hold", 1000, hold },
+	{ "hold", 10000, hold },
 	{ "hold-unused", 64, hold_unused },
 	{ "hold-unused", 128, hold_unused },
 	/* The last, as it takes a while until all that it leaves is freed. */
