@@ -47,7 +47,7 @@ TARGETS = [
     ("ADDFD", "rust:addfd/0", "c:addfd/0", 0.99),
     ("ADDFD, 64 pending", "rust:addfd-pending/64", "rust:addfd-pending/0", 1.05),
     # The clock goes by 174 instructions: what is that short says little of itself.
-    ("longest hold, 10,000 delivered", "rust:hold/round-trip/10000", "c:hold/round-trip/100", 0.1),
+    ("longest hold, 10,000 delivered", "rust:hold/round-trip/10000", "c:hold/round-trip/10000", 0.01),
     ("longest hold, 10,000 closed", "rust:hold/close/10000", "c:hold/close/100", 0.02),
     ("longest hold, 128 told of the end", "rust:hold/unused/128", "rust:hold/unused/64", 1.5),
     ("stack of a waiting target", "rust:memory/stack", "c:memory/stack", 1.0),
