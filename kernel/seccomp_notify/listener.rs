@@ -365,7 +365,10 @@ impl Inner {
 
     /// Puts a new notification, that of the current task, at the end of the queue.
     #[inline]
-    pub(crate) fn enqueue_new(mut self: Pin<&mut Self>, ticket: &NotificationTicket<'_>) -> Wakeups {
+    pub(crate) fn enqueue_new(
+        mut self: Pin<&mut Self>,
+        ticket: &NotificationTicket<'_>,
+    ) -> Wakeups {
         let mut this = self.as_mut().project();
 
         this.notifications.as_mut().assign_id(ticket);

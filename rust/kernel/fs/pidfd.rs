@@ -54,8 +54,8 @@ impl Pidfd {
     /// a caller who is not sure that the task has not been in one asks for that afterwards, and
     /// drops this if need be.
     ///
-    /// The caller is in an ioctl, so that the current task has an fd table. May sleep. As in C, it is
-    /// not there for modules.
+    /// The caller is in an ioctl, so that the current task has an fd table. May sleep. As in C, it
+    /// is not there for modules.
     ///
     /// # Errors
     ///
