@@ -69,7 +69,8 @@ impl Pidfd {
             PidfdOf::Process => (bindings::pid_type_PIDTYPE_TGID, 0),
         };
 
-        // SAFETY: The task is valid, and has had a process since it was made.
+        // SAFETY: The task is valid, and so is what it shares with its process, where the pid of
+        // that is looked up: a task keeps its reference to it until it is freed.
         let pid = unsafe { bindings::get_task_pid(task.as_ptr(), pid_type) };
         if pid.is_null() {
             return Err(ESRCH);
