@@ -81,6 +81,8 @@
 #define ROUNDS		1000
 
 #define MAX_TARGETS	128
+/* With the one that holds a CPU. */
+#define TARGETS_SIZE	((MAX_TARGETS + 1) * sizeof(struct target))
 
 #define POLL_ALL	(POLLIN | POLLPRI | POLLOUT | POLLRDNORM | \
 			 POLLRDBAND | POLLWRNORM | POLLWRBAND | POLLMSG | \
@@ -131,15 +133,6 @@ struct target {
 	int status;		/* from waitpid() */
 };
 
-/* A task of higher priority that keeps a target off its CPU. */
-struct hold {
-	bool active;
-	int cpu;
-	pthread_t thread;
-	int runs;
-	int stop;
-};
-
 /* The state of a test; each fixture has one. */
 struct supervisor {
 	int listener;		/* -1 if none */
@@ -147,7 +140,8 @@ struct supervisor {
 	int nr_fds;		/* open before the test */
 	int nr_targets;
 	struct target *targets;	/* shared with them */
-	struct hold hold;
+	struct target *holder;	/* keeps a target off its CPU */
+	int held_cpu;
 };
 
 /* What this thread runs, for its signal handler to find. */
@@ -594,10 +588,10 @@ static inline void init_supervisor(struct __test_metadata *_metadata,
 	sup->listener = -1;
 	sup->nr_fds = count_fds();
 	ASSERT_LE(0, sup->nr_fds);
-	sup->targets = mmap(NULL, MAX_TARGETS * sizeof(*sup->targets),
-			    PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS,
-			    -1, 0);
+	sup->targets = mmap(NULL, TARGETS_SIZE, PROT_READ | PROT_WRITE,
+			    MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	ASSERT_TRUE(sup->targets != MAP_FAILED);
+	sup->holder = &sup->targets[MAX_TARGETS];
 }
 
 /* @listener is that of @sup from now on; its flags are 0. */
@@ -636,9 +630,9 @@ static inline int set_fifo(pid_t tid, int prio)
 static inline void release_target(struct __test_metadata *_metadata,
 				  struct supervisor *sup)
 {
-	ATOMIC_SET(sup->hold.stop, 1);
-	ASSERT_EQ(0, pthread_join(sup->hold.thread, NULL));
-	sup->hold.active = false;
+	ATOMIC_SET(sup->holder->stop, 1);
+	ASSERT_EQ(sup->holder->tid, waitpid(sup->holder->tid, NULL, 0));
+	sup->holder->tid = 0;
 	ASSERT_EQ(0, set_fifo(0, 0));
 }
 
@@ -651,7 +645,7 @@ static inline void end_supervisor(struct __test_metadata *_metadata,
 {
 	int i;
 
-	if (sup->hold.active)
+	if (sup->holder->tid)
 		release_target(_metadata, sup);
 	for (i = 0; i < sup->nr_targets; i++) {
 		if (sup->targets[i].tid > 0 && !sup->targets[i].is_thread)
@@ -667,12 +661,22 @@ static inline void end_supervisor(struct __test_metadata *_metadata,
 		EXPECT_EQ(sup->nr_fds, count_fds());
 	/* A failed test may have left threads that look at their targets. */
 	if (_metadata->exit_code != KSFT_FAIL)
-		munmap(sup->targets, MAX_TARGETS * sizeof(*sup->targets));
+		munmap(sup->targets, TARGETS_SIZE);
 }
 
 /*
  * Targets
  */
+
+static inline void init_target(struct target *t, struct supervisor *sup,
+			       void (*fn)(struct target *t), unsigned long arg)
+{
+	memset(t, 0, sizeof(*t));
+	t->sup = sup;
+	t->fn = fn;
+	t->arg = arg;
+	t->fd = -1;
+}
 
 static inline struct target *new_target(struct __test_metadata *_metadata,
 					struct supervisor *sup,
@@ -683,11 +687,7 @@ static inline struct target *new_target(struct __test_metadata *_metadata,
 
 	ASSERT_GT(MAX_TARGETS, sup->nr_targets);
 	t = &sup->targets[sup->nr_targets++];
-	memset(t, 0, sizeof(*t));
-	t->sup = sup;
-	t->fn = fn;
-	t->arg = arg;
-	t->fd = -1;
+	init_target(t, sup, fn, arg);
 	return t;
 }
 
@@ -1181,49 +1181,40 @@ static inline int first_cpu(void)
 	return cpu;
 }
 
-static inline void *hold_thread(void *arg)
+static inline void hold(struct target *t)
 {
-	struct hold *hold = arg;
+	int ret = set_cpu(0, t->sup->held_cpu);
 
-	ATOMIC_SET(hold->runs, 1);
-	while (!ATOMIC_GET(hold->stop))
+	if (!ret)
+		ret = set_fifo(0, t->number);
+	ATOMIC_SET(t->ret, ret ? ret : 1);
+	while (!ATOMIC_GET(t->stop))
 		;
-	return NULL;
 }
 
 /*
- * Keeps all tasks off hold->cpu but those whose priority is higher than @prio,
- * as that of this thread is then, and of those that it creates. False if
+ * Keeps all tasks off sup->held_cpu but those whose priority is higher than
+ * @prio, as that of this thread is then, and of those that it creates. False if
  * real-time scheduling is not allowed here: the test is skipped.
+ *
+ * The holder is a process: a thread would have to wait for our memory to be
+ * copied, when we fork, and give way meanwhile.
  */
 static inline bool hold_cpu(struct __test_metadata *_metadata,
 			    struct supervisor *sup, int prio)
 {
-	struct sched_param param = { .sched_priority = prio };
-	struct hold *hold = &sup->hold;
-	pthread_attr_t attr;
-	cpu_set_t set;
+	struct target *holder = sup->holder;
 	int ret;
 
 	ret = set_fifo(0, prio + 1);
 	if (ret)
 		SKIP(return false, "no real-time scheduling (%d)", ret);
-	hold->cpu = first_cpu();
-	hold->runs = 0;
-	hold->stop = 0;
-
-	CPU_ZERO(&set);
-	CPU_SET(hold->cpu, &set);
-	pthread_attr_init(&attr);
-	pthread_attr_setinheritsched(&attr, PTHREAD_EXPLICIT_SCHED);
-	pthread_attr_setschedpolicy(&attr, SCHED_FIFO);
-	pthread_attr_setschedparam(&attr, &param);
-	pthread_attr_setaffinity_np(&attr, sizeof(set), &set);
-	ret = pthread_create(&hold->thread, &attr, hold_thread, hold);
-	pthread_attr_destroy(&attr);
-	ASSERT_EQ(0, ret);
-	hold->active = true;
-	ASSERT_TRUE(WAIT_FOR(ATOMIC_GET(hold->runs)));
+	sup->held_cpu = first_cpu();
+	init_target(holder, sup, hold, 0);
+	holder->number = prio;
+	start_target(_metadata, holder);
+	ASSERT_TRUE(WAIT_FOR(ATOMIC_GET(holder->ret)));
+	ASSERT_EQ(1, holder->ret);
 	return true;
 }
 
@@ -1233,7 +1224,7 @@ static inline bool hold_target(struct __test_metadata *_metadata,
 {
 	if (!hold_cpu(_metadata, sup, 2))
 		return false;
-	ASSERT_EQ(0, set_cpu(t->tid, sup->hold.cpu));
+	ASSERT_EQ(0, set_cpu(t->tid, sup->held_cpu));
 	ASSERT_EQ(0, set_fifo(t->tid, 1));
 	return true;
 }

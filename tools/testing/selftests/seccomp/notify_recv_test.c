@@ -480,7 +480,7 @@ static bool signal_woken_reader(struct __test_metadata *_metadata,
 	if (!hold_target(_metadata, sup, two->victim))
 		return false;
 	/* The other runs after the victim has. */
-	ASSERT_EQ(0, set_cpu(two->other->tid, sup->hold.cpu));
+	ASSERT_EQ(0, set_cpu(two->other->tid, sup->held_cpu));
 	two->caller = spawn(_metadata, sup, call_once, 5);
 	ASSERT_TRUE(WAIT_FOR(target_waits(two->caller)));
 	two->is_woken = task_state(two->victim->tid) == 'R';
@@ -703,11 +703,11 @@ TEST_F(recv, interrupted_reader_is_not_chosen)
 	if (!hold_cpu(_metadata, sup, RANK_HELD))
 		return;
 	for (i = 0; i < NR_RANKED; i++) {
-		ASSERT_EQ(0, set_cpu(ranked[i].reader.tid, sup->hold.cpu));
+		ASSERT_EQ(0, set_cpu(ranked[i].reader.tid, sup->held_cpu));
 		ASSERT_EQ(0, set_fifo(ranked[i].reader.tid, ranks[i]));
 	}
 	/* It preempts whoever has it make its call. */
-	ASSERT_EQ(0, set_cpu(second->tid, sup->hold.cpu));
+	ASSERT_EQ(0, set_cpu(second->tid, sup->held_cpu));
 	ASSERT_EQ(0, set_fifo(second->tid, RANK_HELD + 1));
 	first = spawn_queued(_metadata, sup, call_once, 1);
 	ASSERT_EQ(0, signal_thread(ranked[LEAVES].reader.tid, SIGUSR2));
