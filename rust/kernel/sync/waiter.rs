@@ -83,10 +83,13 @@ mod index;
 mod list;
 mod sleep;
 
-pub use self::sleep::{
-    Held,
-    Sleep,
-    Wakeup, //
+pub use self::{
+    index::OLDEST,
+    sleep::{
+        Held,
+        Sleep,
+        Wakeup, //
+    },
 };
 
 use self::{
@@ -129,12 +132,15 @@ use core::{
 ///
 /// - `waiters` is the number of nodes that [`WaiterList::wait`] has for this list. They are alive.
 /// - `list` links the `in_list` of such nodes.
+/// - `queued` is the number of nodes that are in `list`, or in the `front` of the table that this
+///   is the list of.
 /// - A node is accessed through an exclusive reference to its list only, or, by its task, under
 ///   the lock that protects the list.
 #[pin_data(PinnedDrop)]
 pub struct WaiterList<T, S: ?Sized = ()> {
     list: List,
     waiters: usize,
+    queued: usize,
     _nodes: PhantomData<*mut Node<T, S>>,
     // Moved out of the data that the lock protects, a list would give access to its nodes without
     // the lock. And tickets have a pointer to the list, which has to stay valid while there are
@@ -156,14 +162,22 @@ unsafe impl<T: Send, S: ?Sized + Sync> Send for WaiterList<T, S> {}
 /// the number of an id's bits, whatever the number of waiters, and about the logarithm of that for
 /// waiters that come and go in order.
 ///
+/// Those that [`enqueue_by_id`](Self::enqueue_by_id) has put in the queue come before the others
+/// there, oldest first.
+///
 /// # Invariants
 ///
-/// `index` indexes the `in_index` of nodes of `list`.
+/// - `index` indexes the `in_index` of nodes of `list`.
+/// - `front` indexes the `in_front` of such nodes, by the ids that they have in `index`. What is in
+///   it is not in the queue of `list`.
 #[pin_data]
 pub struct WaiterTable<T, S: ?Sized = ()> {
     #[pin]
     list: WaiterList<T, S>,
+    // Where they are, they stay, as all that is pinned with them does: nothing is moved out of the
+    // exclusive references to them, which do not leave this module.
     index: Index,
+    front: Index,
 }
 
 // SAFETY: As for `WaiterList`.
@@ -173,6 +187,7 @@ unsafe impl<T: Send, S: ?Sized + Sync> Send for WaiterTable<T, S> {}
 struct Node<T, S: ?Sized> {
     in_list: list::Links,
     in_index: index::Links,
+    in_front: index::Links,
     sleeper: Sleeper,
     shared: *const S,
     value: T,
@@ -207,6 +222,7 @@ impl<T, S: ?Sized> WaiterList<T, S> {
         pin_init!(Self {
             list: List::new(),
             waiters: 0,
+            queued: 0,
             _nodes: PhantomData,
             _pin: PhantomPinned,
         })
@@ -245,6 +261,7 @@ impl<T, S: ?Sized> WaiterList<T, S> {
         unsafe {
             list::Links::init(&raw mut (*node).in_list);
             index::Links::init(&raw mut (*node).in_index);
+            index::Links::init(&raw mut (*node).in_front);
             (&raw mut (*node).sleeper).write(Sleeper::current());
             (&raw mut (*node).shared).write(shared);
             (&raw mut (*node).value).write(value);
@@ -282,13 +299,11 @@ impl<T, S: ?Sized> WaiterList<T, S> {
         // SAFETY: The lock is held: `f` cannot have exchanged or dropped `held`, since its type
         // names a lifetime of which `f` knows nothing. With it we have the only access to the
         // data, in which the list still is, as dropping it would have been a panic. If the list is
-        // that of a table, the table with its index is there as well, and dropped with its list
+        // that of a table, the table with its indexes is there as well, and dropped with its list
         // only. `f` does not return if it panics, which is a `BUG()`: as with whatever else is on
         // the stack of a task that dies of one, the kernel cannot be trusted after that.
         unsafe {
-            if (*node).in_list.is_linked() {
-                (*list).list.remove(&raw mut (*node).in_list);
-            }
+            (*list).dequeue(node);
             index::Links::remove(&raw mut (*node).in_index);
             // INVARIANT: Nothing leads to the node any more.
             (*list).waiters -= 1;
@@ -317,7 +332,8 @@ impl<T, S: ?Sized> WaiterList<T, S> {
         })
     }
 
-    /// The first waiter in the queue.
+    /// The first waiter in the queue. Those that are queued by id are not looked at: for them see
+    /// [`WaiterTable::first`].
     #[inline]
     pub fn first(self: Pin<&mut Self>) -> Option<Waiter<'_, T, S>> {
         let links = self.list.first();
@@ -331,16 +347,45 @@ impl<T, S: ?Sized> WaiterList<T, S> {
         Some(Waiter { list: self, node })
     }
 
+    /// How many waiters are queued.
+    #[inline]
+    pub fn queued(&self) -> usize {
+        self.queued
+    }
+
     /// Whether any waiter is queued.
     #[inline]
     pub fn has_queued(&self) -> bool {
-        !self.list.first().is_null()
+        self.queued > 0
     }
 
     /// Whether there is no waiter, queued or not.
     #[inline]
     pub fn is_unused(&self) -> bool {
         self.waiters == 0
+    }
+
+    /// Takes a node out of the queue, if it is there.
+    ///
+    /// # Safety
+    ///
+    /// `node` must be one of this list.
+    #[inline]
+    unsafe fn dequeue(&mut self, node: *mut Node<T, S>) {
+        // INVARIANT: The node is in one of them, and then in none. SAFETY: By the type invariants,
+        // the node is alive and ours to access. The list that its links are in can only be this
+        // one, and the index the front of its table: who gets at the list of a table, by
+        // `WaiterTable::list()` or as a waiter, has borrowed the whole table, and whoever is in
+        // `wait()` has the lock that protects it.
+        unsafe {
+            if (*node).in_list.is_linked() {
+                self.list.remove(&raw mut (*node).in_list);
+                self.queued -= 1;
+            } else if (*node).in_front.is_linked() {
+                index::Links::remove(&raw mut (*node).in_front);
+                self.queued -= 1;
+            }
+        }
     }
 }
 
@@ -359,6 +404,7 @@ impl<T, S: ?Sized> WaiterTable<T, S> {
         pin_init!(Self {
             list <- WaiterList::new(),
             index: Index::new(first_id),
+            front: Index::new(0),
         })
     }
 
@@ -368,10 +414,33 @@ impl<T, S: ?Sized> WaiterTable<T, S> {
         self.project().list
     }
 
+    /// How many waiters are queued.
+    #[inline]
+    pub fn queued(&self) -> usize {
+        self.list.queued()
+    }
+
     /// Whether any waiter is queued.
     #[inline]
     pub fn has_queued(&self) -> bool {
         self.list.has_queued()
+    }
+
+    /// The first waiter in the queue.
+    #[inline]
+    pub fn first(self: Pin<&mut Self>) -> Option<Waiter<'_, T, S>> {
+        let links = self.front.oldest();
+
+        if links.is_null() {
+            return self.list().first();
+        }
+        // SAFETY: By the type invariants, this is the `in_front` of a node.
+        let node = unsafe { container_of!(links, Node<T, S>, in_front) };
+        // INVARIANT: The node is one of the table's list.
+        Some(Waiter {
+            list: self.list(),
+            node,
+        })
     }
 
     /// Whether there is no waiter, with an id or without.
@@ -416,12 +485,45 @@ impl<T, S: ?Sized> WaiterTable<T, S> {
         self.waiter(links)
     }
 
-    /// Any waiter that has an id.
-    #[inline]
-    pub fn any(self: Pin<&mut Self>) -> Option<Waiter<'_, T, S>> {
-        let links = self.index.any();
+    /// Some waiter that has an id.
+    pub fn any(mut self: Pin<&mut Self>) -> Option<Waiter<'_, T, S>> {
+        let links = self.as_mut().project().index.any();
 
         self.waiter(links)
+    }
+
+    /// Puts the ids of the oldest waiters that have one in `ids`, oldest first. Returns how many
+    /// these are.
+    pub fn oldest_ids(self: Pin<&mut Self>, ids: &mut [u64; OLDEST]) -> usize {
+        self.project().index.oldest_ids(ids)
+    }
+
+    /// The waiter that follows the one with the id `after`, or the first. It has an id.
+    ///
+    /// This is neither the order of the queue nor that of the ids. But who releases the lock and
+    /// goes on with the id of the waiter that it was at, even if that is gone, comes past all that
+    /// have been there since, and past none twice.
+    pub fn next(mut self: Pin<&mut Self>, after: Option<u64>) -> Option<Waiter<'_, T, S>> {
+        let links = self.as_mut().project().index.next(after);
+
+        self.waiter(links)
+    }
+
+    /// Puts the waiter with this id in the queue, before those that were not put there by this,
+    /// and before younger ones. It may be queued already, and has a new place then.
+    pub fn enqueue_by_id(mut self: Pin<&mut Self>, id: u64) {
+        let Some(mut waiter) = self.as_mut().get(id) else {
+            return;
+        };
+        let node = waiter.node;
+
+        waiter.dequeue();
+        let this = self.project();
+        // SAFETY: By the invariants of `Waiter`, the node is one of the list, thus alive and ours
+        // to access. It was in no index by these links, and leaves this one before it dies, while
+        // the table is where it is, pinned. No other waiter has the id.
+        unsafe { this.front.insert_as(&raw mut (*node).in_front, id) };
+        *this.list.project().queued += 1;
     }
 
     /// The waiter whose links are in the index, or none for null.
@@ -458,12 +560,18 @@ impl<T, S: ?Sized> Waiter<'_, T, S> {
         unsafe { (*self.node).in_index.id() }
     }
 
-    /// Takes the waiter's id away: it is not found by that any more.
+    /// Takes the waiter's id away: it is not found by that any more, and leaves the queue if it is
+    /// there by its id.
     #[inline]
     pub fn remove_id(&mut self) {
-        // SAFETY: By the type invariants, the node is alive and ours to access. Exclusive access
-        // to its list is exclusive access to the index: both are one under the lock.
-        unsafe { index::Links::remove(&raw mut (*self.node).in_index) };
+        // SAFETY: By the type invariants, the node is alive and ours to access, and with its list
+        // its table is.
+        unsafe {
+            if (*self.node).in_front.is_linked() {
+                self.dequeue();
+            }
+            index::Links::remove(&raw mut (*self.node).in_index);
+        }
     }
 
     /// What the task keeps for others to look at.
@@ -502,7 +610,7 @@ impl<T, S: ?Sized> Waiter<'_, T, S> {
     #[inline]
     pub fn is_queued(&self) -> bool {
         // SAFETY: By the type invariants, the node is alive and ours to access.
-        unsafe { (*self.node).in_list.is_linked() }
+        unsafe { (*self.node).in_list.is_linked() || (*self.node).in_front.is_linked() }
     }
 
     /// Puts the waiter at the end of the queue, unless it is queued.
@@ -531,20 +639,161 @@ impl<T, S: ?Sized> Waiter<'_, T, S> {
     /// Takes the waiter out of the queue, if it is there.
     #[inline]
     pub fn dequeue(&mut self) {
-        if self.is_queued() {
-            let (list, links) = self.links();
-
-            // SAFETY: The links are in a list, which can only be that of their node.
-            unsafe { list.remove(links) };
-        }
+        // SAFETY: By the type invariants, the node is one of the list, from which nothing is moved.
+        unsafe { Pin::into_inner_unchecked(self.list.as_mut()).dequeue(self.node) };
     }
 
-    /// The list, and the node's links in it.
+    /// The list, in which there is one more now, and the node's links in it.
     #[inline]
     fn links(&mut self) -> (&mut List, *mut list::Links) {
         // SAFETY: By the type invariants, the node is alive and ours to access.
         let links = unsafe { &raw mut (*self.node).in_list };
+        let list = self.list.as_mut().project();
 
-        (self.list.as_mut().project().list, links)
+        *list.queued += 1;
+        (list.list, links)
+    }
+}
+
+#[macros::kunit_tests(rust_sync_waiter)]
+mod tests {
+    use super::*;
+    use crate::sync::{
+        new_mutex,
+        Mutex, //
+    };
+    use pin_init::stack_pin_init;
+
+    #[pin_data]
+    struct Table {
+        #[pin]
+        table: WaiterTable<u32>,
+    }
+
+    impl Table {
+        fn new(first_id: u64) -> impl PinInit<Self> {
+            pin_init!(Self {
+                table <- WaiterTable::new(first_id),
+            })
+        }
+
+        fn table(self: Pin<&mut Self>) -> Pin<&mut WaiterTable<u32>> {
+            self.project().table
+        }
+
+        fn list(self: Pin<&mut Self>) -> Pin<&mut WaiterList<u32>> {
+            self.table().list()
+        }
+    }
+
+    /// Nothing is left of a waiter that returns.
+    fn expect_unused(lock: &Mutex<Table>, id: u64) {
+        let mut guard = lock.lock();
+        let mut table = guard.as_mut().table();
+
+        assert!(table.is_unused());
+        assert!(!table.has_queued());
+        assert_eq!(table.queued(), 0);
+        assert!(table.as_mut().first().is_none());
+        assert!(table.as_mut().get(id).is_none());
+        assert!(table.as_mut().next(None).is_none());
+        assert_eq!(table.oldest_ids(&mut [0; OLDEST]), 0);
+    }
+
+    #[test]
+    fn leaves_the_queue_when_it_returns() {
+        stack_pin_init!(let lock = new_mutex!(Table::new(7)));
+        let lock: &Mutex<Table> = &lock;
+
+        WaiterList::wait(lock.lock(), Table::list, 1, &(), |held, ticket| {
+            assert_eq!(held.data().table().assign_id(ticket), Some(7));
+            // It has one id and one place.
+            assert_eq!(held.data().table().assign_id(ticket), Some(7));
+            for _ in 0..2 {
+                if let Some(mut own) = held.data().list().own(ticket) {
+                    own.enqueue_last();
+                    own.enqueue_first();
+                }
+            }
+            assert_eq!(held.data().table().queued(), 1);
+        });
+        expect_unused(lock, 7);
+    }
+
+    #[test]
+    fn leaves_the_front_when_it_returns() {
+        stack_pin_init!(let lock = new_mutex!(Table::new(7)));
+        let lock: &Mutex<Table> = &lock;
+
+        WaiterList::wait(lock.lock(), Table::list, 1, &(), |held, ticket| {
+            // Without an id, there is nothing to queue it by.
+            held.data().table().enqueue_by_id(7);
+            assert!(!held.data().table().has_queued());
+
+            held.data().table().assign_id(ticket);
+            for _ in 0..2 {
+                held.data().table().enqueue_by_id(7);
+                assert_eq!(held.data().table().queued(), 1);
+                assert!(held.data().list().first().is_none());
+            }
+            if let Some(mut own) = held.data().list().own(ticket) {
+                assert!(own.is_queued());
+                own.dequeue();
+                own.dequeue();
+                assert!(!own.is_queued());
+                own.enqueue_last();
+            }
+            // From the queue, too.
+            held.data().table().enqueue_by_id(7);
+            assert_eq!(held.data().table().queued(), 1);
+        });
+        expect_unused(lock, 7);
+    }
+
+    #[test]
+    fn comes_first_by_its_id() {
+        stack_pin_init!(let lock = new_mutex!(Table::new(u64::MAX)));
+        let lock: &Mutex<Table> = &lock;
+        let first =
+            |table: Pin<&mut WaiterTable<u32>>| table.first().map(|mut first| *first.value());
+
+        WaiterList::wait(lock.lock(), Table::list, 1, &(), |held, one| {
+            held.data().table().assign_id(one);
+            held.unlocked(|| {
+                WaiterList::wait(lock.lock(), Table::list, 2, &(), |held, two| {
+                    // The next one: ids wrap around.
+                    assert_eq!(held.data().table().assign_id(two), Some(0));
+                    if let Some(mut own) = held.data().list().own(one) {
+                        own.enqueue_last();
+                    }
+                    assert_eq!(first(held.data().table()), Some(1));
+                    held.data().table().enqueue_by_id(0);
+                    assert_eq!(first(held.data().table()), Some(2));
+                    held.data().table().enqueue_by_id(u64::MAX);
+                    assert_eq!(first(held.data().table()), Some(1));
+                    assert_eq!(held.data().table().queued(), 2);
+                });
+            });
+            assert_eq!(first(held.data().table()), Some(1));
+        });
+        expect_unused(lock, 0);
+    }
+
+    #[test]
+    fn is_of_one_list_alone() {
+        stack_pin_init!(let lock = new_mutex!(Table::new(7)));
+        stack_pin_init!(let other = new_mutex!(Table::new(7)));
+        let (lock, other): (&Mutex<Table>, &Mutex<Table>) = (&lock, &other);
+
+        WaiterList::wait(lock.lock(), Table::list, 1, &(), |held, ticket| {
+            held.unlocked(|| {
+                let mut guard = other.lock();
+
+                assert!(guard.as_mut().list().own(ticket).is_none());
+                assert!(guard.as_mut().table().assign_id(ticket).is_none());
+            });
+            assert!(held.data().list().own(ticket).is_some());
+        });
+        expect_unused(other, 7);
     }
 }

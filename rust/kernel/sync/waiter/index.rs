@@ -6,13 +6,19 @@
 //! are valid when.
 //!
 //! The elements form a digital search tree: the digits of an id, from the least significant on,
-//! say which child to go to at each level, until a free place or the id is found. Any element
-//! below another may take its place, so that removing needs no rebalancing; ids that follow one
-//! another fill the tree evenly; and no path is longer than an id has digits.
+//! say which child to go to at each level, until a free place or the id is found. Ids that follow
+//! one another fill the tree evenly, and no path is longer than an id has digits.
+//!
+//! The tree is a heap as well: an element is older than all below it, as its id tells. Any element
+//! below another may take its place, so that the oldest of them does, and nothing has to be
+//! rebalanced.
 
 use core::{
     marker::PhantomPinned,
-    mem::MaybeUninit,
+    mem::{
+        self,
+        MaybeUninit, //
+    },
     ptr, //
 };
 
@@ -21,6 +27,9 @@ const DIGIT_BITS: u32 = 1;
 
 /// How many children an element has.
 const FANOUT: usize = 1 << DIGIT_BITS;
+
+/// How many ids [`WaiterTable::oldest_ids`](super::WaiterTable::oldest_ids) gives at most.
+pub const OLDEST: usize = 64;
 
 /// The part of an element that links it with its neighbours in the tree.
 pub(super) struct Links {
@@ -37,7 +46,8 @@ pub(super) struct Links {
 ///
 /// - `root` is null or leads to a tree of elements. The pointer that leads to each is the one that
 ///   its `place` has, and no other element leads to one of them.
-/// - All of them are alive, and only accessed through exclusive access to the index.
+/// - All of them are alive and initialised, and only accessed through exclusive access to the
+///   index.
 /// - The index stays where it is while there are elements.
 pub(super) struct Index {
     root: *mut Links,
@@ -45,6 +55,23 @@ pub(super) struct Index {
     // Elements have a pointer to the root: exclusive references to the index must not claim that
     // there is none, as they do for types that are `Unpin`.
     _pin: PhantomPinned,
+}
+
+/// Whether the id was handed out before another.
+#[inline]
+fn is_older(id: u64, than: u64) -> bool {
+    // They wrap around, but are never so far apart that this could be told from the opposite.
+    (id.wrapping_sub(than) as i64) < 0
+}
+
+/// Whether an id precedes another in the order of the digits, the least significant first.
+#[inline]
+fn precedes(id: u64, other: u64) -> bool {
+    const { assert!(DIGIT_BITS == 1) };
+    let different = id ^ other;
+    let first = different & different.wrapping_neg();
+
+    different != 0 && id & first == 0
 }
 
 impl Links {
@@ -70,6 +97,12 @@ impl Links {
         Some(unsafe { self.id.assume_init() })
     }
 
+    /// Whether the element is in an index.
+    #[inline]
+    pub(super) fn is_linked(&self) -> bool {
+        !self.place.is_null()
+    }
+
     /// Takes an element out of the index that it is in, if any.
     ///
     /// # Safety
@@ -77,11 +110,8 @@ impl Links {
     /// `links` must be initialised, and the caller must have exclusive access to the index.
     #[inline]
     pub(super) unsafe fn remove(links: *mut Self) {
-        // INVARIANT: The leaf's place is free, and the leaf has taken over the place and the
-        // children of the element: the ids of all elements below share the digits that lead to
-        // this place. Or the element is the leaf. SAFETY: By the caller's promise and the
-        // invariants of the index, the element and all that it is linked with are alive,
-        // initialised and ours to access.
+        // SAFETY: By the caller's promise, the element is ours to access, and by the invariants of
+        // the index, what is in one has children, which are what is below its place.
         unsafe {
             let place = (*links).place;
 
@@ -89,44 +119,94 @@ impl Links {
                 return;
             }
             (*links).place = ptr::null_mut();
+            Self::fill(place, (*links).children.assume_init());
+        }
+    }
 
-            let leaf = Self::leaf_below(links);
-            if leaf == links {
-                *place = ptr::null_mut();
-                return;
+    /// Fills a place that has become free with the oldest of what is below it.
+    ///
+    /// # Safety
+    ///
+    /// `place` must be in an index to which the caller has exclusive access, and `children` lead
+    /// to what is below it.
+    #[inline]
+    unsafe fn fill(mut place: *mut *mut Self, mut children: [*mut Self; FANOUT]) {
+        // INVARIANT: The oldest child takes the place: the ids of all below share the digits that
+        // lead there. It leaves a place of its own, which is filled in turn.
+        // SAFETY: By the caller's promise and the invariants of the index, all of them are alive,
+        // initialised and ours to access.
+        unsafe {
+            while let Some(digit) = Self::oldest(&children) {
+                let child = mem::replace(&mut children[digit], ptr::null_mut());
+                let below = (*child).children.assume_init();
+
+                Self::put(child, place, children);
+                place = Self::child(child, digit);
+                children = below;
             }
+            *place = ptr::null_mut();
+        }
+    }
 
-            *(*leaf).place = ptr::null_mut();
-            *place = leaf;
-            (*leaf).place = place;
-            for digit in 0..FANOUT {
-                let child = *Self::child(links, digit);
-
-                *Self::child(leaf, digit) = child;
+    /// Puts an element in a place, with these children.
+    ///
+    /// # Safety
+    ///
+    /// The caller must have exclusive access to the index that `place` is in, to `links`, which
+    /// must have an id, and to the children, which must be initialised. The digits that lead to
+    /// `place` must lead to `links`, and those that lead from there to a child to that.
+    #[inline]
+    unsafe fn put(links: *mut Self, place: *mut *mut Self, children: [*mut Self; FANOUT]) {
+        // SAFETY: By the caller's promise, all of them are ours to access.
+        unsafe {
+            *place = links;
+            (*links).place = place;
+            (*links).children = MaybeUninit::new(children);
+            for (digit, child) in children.into_iter().enumerate() {
                 if !child.is_null() {
-                    (*child).place = Self::child(leaf, digit);
+                    (*child).place = Self::child(links, digit);
                 }
             }
         }
     }
 
-    /// An element without children below `links`, or `links` if that has none itself.
+    /// The digit that leads to the oldest of the children, or nothing if there are none.
     ///
     /// # Safety
     ///
-    /// `links` must have been in an index to which the caller has exclusive access.
+    /// The children must be in an index to which the caller has exclusive access.
     #[inline]
-    unsafe fn leaf_below(mut links: *mut Self) -> *mut Self {
-        // SAFETY: By the caller's promise and the invariants of the index, all elements below are
-        // alive, initialised and ours to access.
-        unsafe {
-            while let Some(digit) =
-                (0..FANOUT).find(|&digit| !(*Self::child(links, digit)).is_null())
-            {
-                links = *Self::child(links, digit);
+    unsafe fn oldest(children: &[*mut Self; FANOUT]) -> Option<usize> {
+        let mut oldest = None;
+
+        for (digit, &child) in children.iter().enumerate() {
+            if child.is_null() {
+                continue;
+            }
+            // SAFETY: By the invariants of the index, the child is alive, and has an id.
+            let id = unsafe { (*child).id.assume_init() };
+
+            if oldest.is_none_or(|(_, than)| is_older(id, than)) {
+                oldest = Some((digit, id));
             }
         }
-        links
+        oldest.map(|(digit, _)| digit)
+    }
+
+    /// The first child, in the order of the digits from `digit` on, or null.
+    ///
+    /// # Safety
+    ///
+    /// `links` must be in an index to which the caller has exclusive access.
+    unsafe fn first_child(links: *mut Self, digit: usize) -> *mut Self {
+        // SAFETY: By the caller's promise, the element is ours to access, and has children.
+        let children = unsafe { (*links).children.assume_init() };
+
+        children
+            .into_iter()
+            .skip(digit)
+            .find(|child| !child.is_null())
+            .unwrap_or(ptr::null_mut())
     }
 
     /// The pointer to the child of `links` for a digit of its id.
@@ -160,10 +240,110 @@ impl Index {
         self.next_id
     }
 
-    /// Some element, or null if there is none.
+    /// The oldest element, or null if there is none.
     #[inline]
-    pub(super) fn any(&self) -> *mut Links {
+    pub(super) fn oldest(&self) -> *mut Links {
         self.root
+    }
+
+    /// Some element, or null if there is none: one that is quickly removed.
+    pub(super) fn any(&mut self) -> *mut Links {
+        let mut any = ptr::null_mut();
+        let mut links = self.root;
+
+        while !links.is_null() {
+            any = links;
+            // SAFETY: By the type invariants, all elements are ours to access.
+            links = unsafe { Links::first_child(links, 0) };
+        }
+        any
+    }
+
+    /// Puts the ids of the oldest elements in `ids`, oldest first. Returns how many there are.
+    pub(super) fn oldest_ids(&mut self, ids: &mut [u64; OLDEST]) -> usize {
+        // The elements that may be the next: when one is taken, its children come in place of it.
+        let mut next = [ptr::null_mut::<Links>(); OLDEST * (FANOUT - 1) + 1];
+        let mut candidates = 1;
+
+        next[0] = self.root;
+        for (taken, place) in ids.iter_mut().enumerate() {
+            let mut oldest = None;
+
+            for (at, &links) in next[..candidates].iter().enumerate() {
+                if links.is_null() {
+                    continue;
+                }
+                // SAFETY: By the type invariants, the element is ours to access, and has an id.
+                let id = unsafe { (*links).id.assume_init() };
+
+                if oldest.is_none_or(|(_, than)| is_older(id, than)) {
+                    oldest = Some((at, id));
+                }
+            }
+            let Some((at, id)) = oldest else {
+                return taken;
+            };
+
+            *place = id;
+            // SAFETY: By the type invariants, the element is ours to access, and has children.
+            let [first, rest @ ..] = unsafe { (*next[at]).children.assume_init() };
+            next[at] = first;
+            for child in rest {
+                next[candidates] = child;
+                candidates += 1;
+            }
+        }
+        OLDEST
+    }
+
+    /// The element that follows the one with the id `after`, which may be gone, or the first
+    /// element. Null if there is none.
+    ///
+    /// The order is that of the digits. An element that stays in the index keeps its place in
+    /// it: who goes on from where it was misses none.
+    pub(super) fn next(&mut self, after: Option<u64>) -> *mut Links {
+        let mut next = ptr::null_mut();
+        let mut next_id = None;
+        let mut consider = |links: *mut Links| {
+            // SAFETY: By the type invariants, the element is ours to access, and has an id.
+            let id = unsafe { (*links).id.assume_init() };
+
+            if after.is_none_or(|after| precedes(after, id))
+                && next_id.is_none_or(|next_id| precedes(id, next_id))
+            {
+                next = links;
+                next_id = Some(id);
+            }
+        };
+
+        // All below this follow, and precede what else does.
+        let mut following = self.root;
+        if let Some(mut digits) = after {
+            let mut links = mem::replace(&mut following, ptr::null_mut());
+
+            while !links.is_null() {
+                let digit = digits as usize % FANOUT;
+
+                consider(links);
+                // SAFETY: By the type invariants, the element is ours to access. A digit is less
+                // than `FANOUT`.
+                unsafe {
+                    let greater = Links::first_child(links, digit + 1);
+
+                    if !greater.is_null() {
+                        following = greater;
+                    }
+                    links = *Links::child(links, digit);
+                }
+                digits >>= DIGIT_BITS;
+            }
+        }
+        while !following.is_null() {
+            consider(following);
+            // SAFETY: By the type invariants, the element is ours to access.
+            following = unsafe { Links::first_child(following, 0) };
+        }
+        next
     }
 
     /// The element with this id, or null.
@@ -199,8 +379,8 @@ impl Index {
 
         self.next_id = id.wrapping_add(1);
 
-        // INVARIANT: The place is free, the digits of the id lead there, and it now leads to the
-        // element.
+        // INVARIANT: The place is free, the digits of the id lead there, past older elements only,
+        // and it now leads to the element.
         // SAFETY: By the type invariants, all elements on the way are alive, initialised and ours
         // to access; `links` is ours by the caller's promise. A digit is less than `FANOUT`.
         unsafe {
@@ -208,11 +388,41 @@ impl Index {
                 place = Links::child(*place, digits as usize % FANOUT);
                 digits >>= DIGIT_BITS;
             }
-            *place = links;
-            (*links).place = place;
             (*links).id = MaybeUninit::new(id);
-            (*links).children = MaybeUninit::new([ptr::null_mut(); FANOUT]);
+            Links::put(links, place, [ptr::null_mut(); FANOUT]);
         }
         id
+    }
+
+    /// Puts an element in the index, with an `id` that another index has handed out.
+    ///
+    /// # Safety
+    ///
+    /// See [`insert`](Self::insert). No element must have the id.
+    pub(super) unsafe fn insert_as(&mut self, mut links: *mut Links, mut id: u64) {
+        let mut place = &raw mut self.root;
+
+        // INVARIANT: Where the way to the free place meets a younger element, they change roles:
+        // the digits up to there lead to both. The younger is in no place then, until it gets the
+        // next one. All levels have a digit, as no element has the same id as another. SAFETY: As
+        // in `insert()`.
+        unsafe {
+            (*links).id = MaybeUninit::new(id);
+            for level in 0.. {
+                let there = *place;
+
+                if there.is_null() {
+                    break;
+                }
+                let other = (*there).id.assume_init();
+
+                if is_older(id, other) {
+                    Links::put(links, place, (*there).children.assume_init());
+                    (links, id) = (there, other);
+                }
+                place = Links::child(*place, (id >> (level * DIGIT_BITS)) as usize % FANOUT);
+            }
+            Links::put(links, place, [ptr::null_mut(); FANOUT]);
+        }
     }
 }

@@ -83,7 +83,7 @@ impl<'p, U: ?Sized, B: Backend> Held<'p, U, B> {
     /// unnoticed. The sleep can end for no reason: check the condition again.
     ///
     /// `before` is for waking others. It should not sleep: the sleep that follows ends at once
-    /// then.
+    /// then. It must not panic, see [`unlocked`](Self::unlocked).
     ///
     /// This must be called from a context that may sleep, as
     /// [`CondVar::wait`](crate::sync::CondVar::wait), with no other lock held: the task may be
@@ -131,6 +131,9 @@ impl<'p, U: ?Sized, B: Backend> Held<'p, U, B> {
     }
 
     /// Runs `f` with the lock released.
+    ///
+    /// If `f` panics, which is a `BUG()`, the task dies with its waiter still in the list, where
+    /// others find it: as ever after that, the kernel cannot be trusted.
     #[inline]
     pub fn unlocked<R>(&mut self, f: impl FnOnce() -> R) -> R {
         self.guard.do_unlocked(f)
