@@ -100,6 +100,7 @@ use crate::{
     },
     module::this_module,
     prelude::*,
+    seq_file::SeqFile,
     sync::{
         aref::ARef,
         poll::{
@@ -180,6 +181,18 @@ pub trait AnonInodeFile: Sized + 'static {
         _file: &File,
         _table: PollTable<'_>,
     ) -> PollEvents {
+        build_error!(VTABLE_DEFAULT_ERROR)
+    }
+
+    /// Handler for `/proc/PID/fdinfo/FD`: writes what is to be read there to `seq`, lines of a key,
+    /// a colon, a tab and values.
+    ///
+    /// It may sleep. It is called again if there is not enough room for what it writes.
+    fn show_fdinfo(
+        _this: <Self::Ptr as ForeignOwnable>::Borrowed<'_>,
+        _file: &File,
+        _seq: &SeqFile,
+    ) {
         build_error!(VTABLE_DEFAULT_ERROR)
     }
 }
@@ -329,6 +342,11 @@ impl<T: AnonInodeFile> Operations<T> {
             None
         },
         poll: if T::HAS_POLL { Some(Self::poll) } else { None },
+        show_fdinfo: if T::HAS_SHOW_FDINFO {
+            Some(Self::show_fdinfo)
+        } else {
+            None
+        },
         ..pin_init::zeroed()
     };
 
@@ -399,5 +417,24 @@ impl<T: AnonInodeFile> Operations<T> {
         };
 
         T::poll(this, file, table).bits()
+    }
+
+    /// # Safety
+    ///
+    /// `file` must be a file that [`new_file`] made for `T`, and `seq` valid, with nobody else to
+    /// access it.
+    unsafe extern "C" fn show_fdinfo(seq: *mut bindings::seq_file, file: *mut bindings::file) {
+        // SAFETY: The caller has a reference to the file during this call. `new_file()` gives it no
+        // operation that uses a position, for which `fdget_pos()` matters. `seq` is as `SeqFile`
+        // demands.
+        let (this, file, seq) = unsafe {
+            (
+                Self::borrow(file),
+                File::from_raw_file(file),
+                SeqFile::from_raw(seq),
+            )
+        };
+
+        T::show_fdinfo(this, file, seq);
     }
 }
