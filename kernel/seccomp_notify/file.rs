@@ -3,12 +3,21 @@
 //! The listener's fd: its ioctls, whose arguments it checks, and its poll.
 
 use crate::{
-    listener::Listener,
+    listener::{
+        Inner,
+        Listener, //
+    },
     notification::Fd,
     state::Reply,
-    supervisor, //
+    supervisor::{
+        self,
+        Outline, //
+    }, //
 };
-use core::mem::offset_of;
+use core::mem::{
+    self,
+    offset_of, //
+};
 use kernel::{
     bindings,
     fs::{
@@ -33,16 +42,27 @@ use kernel::{
         Value,
         ZeroedOut, //
     },
+    mm::process_vm::{
+        self,
+        Direction, //
+    },
     prelude::*,
     seccomp,
+    seq_file::{
+        seq_print,
+        SeqFile, //
+    },
+    sizes::SZ_1M,
     sync::{
         poll::{
             PollEvents,
             PollTable, //
         },
+        waiter::OLDEST,
         Arc,
         ArcBorrow, //
-    }, //
+    },
+    uaccess::UserPtr, //
 };
 
 #[vtable]
@@ -64,6 +84,45 @@ impl AnonInodeFile for Listener {
     fn poll(this: ArcBorrow<'_, Self>, file: &File, table: PollTable<'_>) -> PollEvents {
         table.register_wait(file, this.pollers());
         this.lock().events()
+    }
+
+    fn show_fdinfo(this: ArcBorrow<'_, Self>, _file: &File, seq: &SeqFile) {
+        let mut ids = [0; OLDEST];
+        let (is_used, flags, counts, readers, oldest) = {
+            let mut inner = this.lock();
+            let oldest = inner.as_mut().project().notifications.oldest_ids(&mut ids);
+
+            (
+                inner.is_used(),
+                flags_of(&inner),
+                inner.counts(),
+                inner.readers.queued(),
+                &ids[..oldest],
+            )
+        };
+
+        seq_print!(seq, "used:\t{}\n", u32::from(is_used));
+        seq_print!(seq, "notif-flags:\t{flags:#x}\n");
+        seq_print!(seq, "queued:\t{}\n", counts.queued);
+        seq_print!(seq, "delivered:\t{}\n", counts.delivered);
+        seq_print!(seq, "requeued:\t{}\n", counts.requeued);
+        seq_print!(seq, "readers:\t{readers}\n");
+        for &id in oldest {
+            // It may be gone by now.
+            if let Some(Outline {
+                pid,
+                arch,
+                nr,
+                state,
+                age,
+            }) = supervisor::outline(&this, id)
+            {
+                seq_print!(
+                    seq,
+                    "notif:\tid:{id} pid:{pid} arch:{arch:#x} nr:{nr} state:{state} age:{age}\n"
+                );
+            }
+        }
     }
 }
 
@@ -133,11 +192,16 @@ impl Listener {
             return Err(EINVAL);
         }
 
-        let mut inner = self.lock();
-        let inner = inner.as_mut().project();
+        let was_set = {
+            let mut inner = self.lock();
+            let inner = inner.as_mut().project();
 
-        *inner.sync_wake_up = flags & sync_wake_up != 0;
-        *inner.fd_signalled = flags & fd_signalled != 0;
+            *inner.sync_wake_up = flags & sync_wake_up != 0;
+            mem::replace(inner.fd_signalled, flags & fd_signalled != 0)
+        };
+        if !was_set && flags & fd_signalled != 0 {
+            supervisor::tell_of_ignored_signals(self);
+        }
         Ok(0)
     }
 
@@ -219,6 +283,57 @@ impl Listener {
         }
         Ok(pidfd?.install() as isize)
     }
+
+    /// Copies from or to the memory of a notification's target, which is held meanwhile. Returns
+    /// how many bytes.
+    #[ioctl(_IOW(7) = bindings::SECCOMP_IOCTL_NOTIF_MEM)]
+    fn mem(&self, file: &IoctlFile, In(args): In<seccomp::NotifMem>) -> Result<isize> {
+        let direction = match args.flags {
+            0 => Direction::Read,
+            bindings::SECCOMP_NOTIF_MEM_WRITE => Direction::Write,
+            _ => return Err(EINVAL),
+        };
+
+        if args.reserved != 0 {
+            return Err(EINVAL);
+        }
+
+        // The target is held for no longer than this takes.
+        let len = args.len.min(SZ_1M as u64) as usize;
+        let addr = usize::try_from(args.addr).map_err(|_| EFAULT)?;
+        let buf = UserPtr::from_addr(usize::try_from(args.buf).map_err(|_| EFAULT)?);
+        let copied = supervisor::hold_target(self, args.id, |target| {
+            process_vm::copy(target, addr, buf, len, direction, file)
+        })?;
+
+        Ok(copied as isize)
+    }
+
+    /// Has notifications be received once more. Returns how many.
+    #[ioctl(_IOW(8) = bindings::SECCOMP_IOCTL_NOTIF_REQUEUE)]
+    fn requeue(&self, _file: &IoctlFile, In(args): In<seccomp::NotifRequeue>) -> Result<isize> {
+        if args.reserved != 0 {
+            return Err(EINVAL);
+        }
+        match (args.flags, args.id) {
+            (0, id) => supervisor::requeue(self, id).map(|()| 1),
+            (bindings::SECCOMP_NOTIF_REQUEUE_ALL, 0) => Ok(supervisor::requeue_all(self) as isize),
+            _ => Err(EINVAL),
+        }
+    }
+}
+
+/// `SECCOMP_USER_NOTIF_FD_*` as they are set.
+fn flags_of(inner: &Inner) -> u32 {
+    let mut flags = 0;
+
+    if inner.sync_wake_up {
+        flags |= bindings::SECCOMP_USER_NOTIF_FD_SYNC_WAKE_UP;
+    }
+    if inner.fd_signalled {
+        flags |= bindings::SECCOMP_USER_NOTIF_FD_SIGNALED;
+    }
+    flags
 }
 
 /// The answer that userspace gives, if it is valid.

@@ -31,6 +31,7 @@ use core::mem;
 use kernel::{
     prelude::*,
     random::random_u64,
+    seccomp::trace,
     sync::{
         atomic::{
             Atomic,
@@ -50,7 +51,7 @@ use kernel::{
 };
 
 /// How many tasks are dealt with under one hold of the lock, by what deals with all of them.
-pub(crate) const BATCH: usize = 32;
+pub(crate) const BATCH: usize = 16;
 
 /// A listener.
 #[pin_data]
@@ -76,6 +77,8 @@ pub(crate) struct Inner {
     pub(crate) requests: Requests,
     /// How many notifications await a reply.
     awaiting_reply: usize,
+    /// How many of them are in the queue, too, for a signal.
+    requeued: usize,
     /// How many filters have tasks that can make a notification, or are about to.
     filters: usize,
     /// There was a filter whose tasks are all gone.
@@ -87,6 +90,16 @@ pub(crate) struct Inner {
     pub(crate) sync_wake_up: bool,
     /// The supervisor is told of signals (`SECCOMP_USER_NOTIF_FD_SIGNALED`).
     pub(crate) fd_signalled: bool,
+}
+
+/// How many notifications there are in each state. Those that are answered are not counted.
+pub(crate) struct Counts {
+    /// No reader has it.
+    pub(crate) queued: usize,
+    /// A reader has it.
+    pub(crate) delivered: usize,
+    /// A reader has it, and it is in the queue again, for a signal.
+    pub(crate) requeued: usize,
 }
 
 /// The wake-ups, of others than the target, that follow from a change under the lock.
@@ -311,7 +324,10 @@ impl Listener {
 
     /// Wakes the tasks that `next` finds under the lock, until it finds none or they are enough
     /// for one hold of it. Returns whether there may be more.
-    fn wake_batch(&self, mut next: impl FnMut(Pin<&mut Inner>) -> Option<Wakeup>) -> bool {
+    pub(crate) fn wake_batch(
+        &self,
+        mut next: impl FnMut(Pin<&mut Inner>) -> Option<Wakeup>,
+    ) -> bool {
         let mut batch = [const { Wakeup::NONE }; BATCH];
         let mut inner = self.lock();
 
@@ -333,6 +349,7 @@ impl Inner {
             readers <- Readers::new(),
             requests <- Requests::new(FIRST_REQUEST),
             awaiting_reply: 0,
+            requeued: 0,
             filters: 0,
             was_used: false,
             is_unused: false,
@@ -345,6 +362,21 @@ impl Inner {
     #[inline]
     pub(crate) fn is_unused(&self) -> bool {
         self.is_unused
+    }
+
+    /// Whether any task uses a filter of the listener, or is about to.
+    #[inline]
+    pub(crate) fn is_used(&self) -> bool {
+        self.filters > 0
+    }
+
+    /// How many notifications there are in each state.
+    pub(crate) fn counts(&self) -> Counts {
+        Counts {
+            queued: self.notifications.queued() - self.requeued,
+            delivered: self.awaiting_reply - self.requeued,
+            requeued: self.requeued,
+        }
     }
 
     /// What the fd is ready for.
@@ -363,22 +395,24 @@ impl Inner {
         events
     }
 
-    /// Puts a new notification, that of the current task, at the end of the queue.
+    /// Puts a new notification, that of the current task, at the end of the queue. Returns its id.
     #[inline]
     pub(crate) fn enqueue_new(
         mut self: Pin<&mut Self>,
         ticket: &NotificationTicket<'_>,
-    ) -> Wakeups {
+    ) -> (Option<u64>, Wakeups) {
         let mut this = self.as_mut().project();
 
-        this.notifications.as_mut().assign_id(ticket);
-        if let Some(mut notification) = this.notifications.list().own(ticket) {
+        let id = this.notifications.as_mut().assign_id(ticket);
+        if let (Some(id), Some(mut notification)) = (id, this.notifications.list().own(ticket)) {
             notification.enqueue_last();
+            trace::queued(id, notification.shared());
         }
-        Wakeups {
+        let wakeups = Wakeups {
             on_current_cpu: *this.sync_wake_up,
             ..self.wakeups_for_queued()
-        }
+        };
+        (id, wakeups)
     }
 
     /// Applies `event` to the notification that `find` returns, and does what follows from it.
@@ -398,30 +432,39 @@ impl Inner {
         let mut notification = find(this.notifications).ok_or(ENOENT)?;
         let state = &mut notification.value().state;
 
-        let awaited_reply = state.awaits_reply();
+        let (awaited_reply, was_requeued) = (state.awaits_reply(), state.is_requeued());
         let effects = state.step(event).map_err(|refusal| match refusal {
             Refusal::NotDelivered => EINPROGRESS,
             Refusal::Gone => ENOENT,
         })?;
-        let awaits_reply = state.awaits_reply();
+        let (awaits_reply, is_requeued) = (state.awaits_reply(), state.is_requeued());
 
-        match effects.queue {
-            Queue::Stay => (),
-            Queue::Leave => notification.dequeue(),
-            Queue::First => notification.enqueue_first(),
-            Queue::Last => notification.enqueue_last(),
-        }
         let target = if effects.wake {
             notification.end_sleep()
         } else {
             Wakeup::NONE
         };
+        let mut others = Wakeups::NONE;
+        match effects.queue {
+            Queue::Stay => (),
+            Queue::Leave => notification.dequeue(),
+            Queue::Last => {
+                notification.enqueue_last();
+                others = self.as_mut().wakeups_for_known();
+            }
+            Queue::Back => {
+                let (id, was_queued) = (notification.id(), notification.is_queued());
 
-        let mut others = if matches!(effects.queue, Queue::First | Queue::Last) {
-            self.as_mut().wakeups_for_queued()
-        } else {
-            Wakeups::NONE
-        };
+                if let Some(id) = id {
+                    let this = self.as_mut().project();
+                    this.notifications.enqueue_by_id(id);
+                }
+                // Who waits for what is in the queue has heard of one that was there.
+                if !was_queued {
+                    others = self.as_mut().wakeups_for_known();
+                }
+            }
+        }
 
         let this = self.project();
         if awaits_reply && !awaited_reply {
@@ -430,6 +473,11 @@ impl Inner {
         } else if awaited_reply && !awaits_reply {
             *this.awaiting_reply -= 1;
         }
+        if is_requeued && !was_requeued {
+            *this.requeued += 1;
+        } else if was_requeued && !is_requeued {
+            *this.requeued -= 1;
+        }
         Ok(Due {
             target,
             others,
@@ -437,8 +485,15 @@ impl Inner {
         })
     }
 
+    /// One that is not new was put in the queue.
+    #[cold]
+    fn wakeups_for_known(self: Pin<&mut Self>) -> Wakeups {
+        self.wakeups_for_queued()
+    }
+
     /// Something was put in the queue: pollers are told, and a reader is woken.
-    #[inline]
+    // It is known what this is, where it is inlined.
+    #[inline(always)]
     fn wakeups_for_queued(self: Pin<&mut Self>) -> Wakeups {
         Wakeups {
             reader: self.next_reader().unwrap_or(Wakeup::NONE),
@@ -462,7 +517,7 @@ impl Inner {
 
     /// The reader that went to sleep last, whose caches are warm. It is woken once: if it cannot
     /// take what it was woken for, it must wake the next.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn next_reader(self: Pin<&mut Self>) -> Option<Wakeup> {
         let mut reader = self.project().readers.first()?;
 

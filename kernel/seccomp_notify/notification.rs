@@ -22,6 +22,10 @@ use kernel::{
             WaiterList,
             WaiterTable, //
         },
+    },
+    time::{
+        jiffies,
+        Jiffies, //
     }, //
 };
 
@@ -37,6 +41,10 @@ pub(crate) struct Notification {
     pub(crate) state: NotificationState,
     /// The fds that are requested for the target and not taken by it.
     pub(crate) requests: RequestQueue,
+    /// The target has taken one and is installing the fd.
+    pub(crate) is_installing: bool,
+    /// When it was made.
+    pub(crate) since: Jiffies,
 }
 
 impl Notification {
@@ -45,6 +53,8 @@ impl Notification {
         Self {
             state: NotificationState::new(wait_killable),
             requests: RequestQueue::new(),
+            is_installing: false,
+            since: jiffies(),
         }
     }
 

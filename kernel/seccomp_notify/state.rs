@@ -8,8 +8,8 @@
 //! it.
 //!
 //! A state is made of what is known: whether there is an answer, whether a signal is to be told
-//! of, and who received the notification. Whether it is in the queue, and whether it may be
-//! answered, follows from that.
+//! of, who received the notification, and who copies the target's memory. Whether it is in the
+//! queue, and whether it may be answered, follows from that.
 
 use core::num::NonZeroU32;
 
@@ -71,10 +71,23 @@ enum Answer {
         /// The answer if the fd is not installed: the listener was closed meanwhile.
         otherwise: Option<Reply>,
     },
+    /// What has come of it takes effect when nobody copies the target's memory any more.
+    Deferred(Outcome),
     /// The target may go, with this answer.
     Given(Reply),
     /// The target goes without one.
     Aborted,
+}
+
+/// What becomes of a notification whose target is held, as its memory is being copied.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Outcome {
+    /// The target goes, with this answer.
+    Reply(Reply),
+    /// The target goes without one.
+    Abort,
+    /// It is received once more.
+    Requeue,
 }
 
 /// What can happen to a notification.
@@ -94,6 +107,13 @@ pub(crate) enum Event {
     FdInstalled(u32),
     /// That fd was not installed: it failed, or the supervisor took the request back.
     FdFailed,
+    /// The supervisor begins to copy the target's memory. Until it has done so, the target goes on
+    /// for a fatal signal only.
+    Copy,
+    /// The supervisor has done so.
+    CopyEnded,
+    /// The supervisor wants it to be received once more.
+    Requeue,
     /// The listener is closed, and this is the answer.
     Close(Reply),
     /// The waiting target finds a signal pending.
@@ -112,8 +132,8 @@ pub(crate) enum Queue {
     Stay,
     /// It leaves the queue.
     Leave,
-    /// It goes to the start of the queue: it was there before.
-    First,
+    /// It was there before: it goes to where it was, before those that never left.
+    Back,
     /// It goes to the end of the queue.
     Last,
 }
@@ -157,6 +177,10 @@ pub(crate) struct NotificationState {
     plain: Option<Delivery>,
     /// The delivery that told of the signal, unless there is none or it failed.
     telling: Option<Delivery>,
+    /// How many copy the target's memory.
+    copies: u32,
+    /// It was put back in the queue by a supervisor.
+    requeued: bool,
 }
 
 impl NotificationState {
@@ -170,6 +194,8 @@ impl NotificationState {
             deliveries: 0,
             plain: None,
             telling: None,
+            copies: 0,
+            requeued: false,
         }
     }
 
@@ -194,6 +220,14 @@ impl NotificationState {
         matches!(self.answer, Answer::Aborted)
     }
 
+    /// Whether the target goes without an answer, if not at once.
+    pub(crate) const fn is_gone(&self) -> bool {
+        matches!(
+            self.answer,
+            Answer::Aborted | Answer::Deferred(Outcome::Abort)
+        )
+    }
+
     /// Whether the notification waits in the queue for a reader.
     #[inline]
     pub(crate) const fn is_queued(&self) -> bool {
@@ -211,6 +245,12 @@ impl NotificationState {
         matches!(self.answer, Answer::Awaited) && self.is_held()
     }
 
+    /// Whether a reader has the notification, and it is in the queue again, for a signal.
+    #[inline]
+    pub(crate) const fn is_requeued(&self) -> bool {
+        self.signalled && self.is_queued() && self.is_held()
+    }
+
     /// Whether a reader has the notification.
     #[inline]
     const fn is_held(&self) -> bool {
@@ -221,6 +261,28 @@ impl NotificationState {
     #[inline]
     pub(crate) const fn signalled(&self) -> bool {
         self.signalled
+    }
+
+    /// Whether a signal may be pending for the target of which the supervisor was not told, and
+    /// which does not interrupt it.
+    pub(crate) const fn ignores_signals(&self) -> bool {
+        matches!(self.answer, Answer::Awaited | Answer::Installing { .. })
+            && self.waits_killable()
+            && !self.signalled
+    }
+
+    /// What the state is called, as in the documentation.
+    pub(crate) const fn name(&self) -> &'static str {
+        match self.answer {
+            Answer::Awaited => match (self.is_queued(), self.is_held()) {
+                (true, true) => "requeued",
+                (true, false) => "queued",
+                (false, _) => "delivered",
+            },
+            Answer::Installing { .. } => "installing",
+            Answer::Deferred(_) => "held",
+            Answer::Given(_) | Answer::Aborted => "replied",
+        }
     }
 
     /// The next delivery, for [`Event::ReceiveFailed`].
@@ -238,7 +300,10 @@ impl NotificationState {
         self.signalled
             || match self.wait_killable {
                 WaitKillable::ALWAYS => true,
-                WaitKillable::ONCE_RECEIVED => self.is_held() || self.is_replying(),
+                // What a supervisor has begun stays protected when another one goes on.
+                WaitKillable::ONCE_RECEIVED => {
+                    self.is_held() || self.is_replying() || self.requeued
+                }
                 _ => false,
             }
     }
@@ -272,7 +337,7 @@ impl NotificationState {
                     ..Effects::NONE
                 })
             }
-            Event::ReceiveFailed(delivery) => Ok(self.change(Queue::First, |this| {
+            Event::ReceiveFailed(delivery) => Ok(self.change(Queue::Back, |this| {
                 if this.plain == Some(delivery) {
                     this.plain = None;
                 }
@@ -281,7 +346,9 @@ impl NotificationState {
                 }
             })),
 
-            Event::Reply(_) | Event::AddFd | Event::AddFdReply if !self.awaits_reply() => {
+            Event::Reply(_) | Event::AddFd | Event::AddFdReply | Event::Copy | Event::Requeue
+                if !self.awaits_reply() =>
+            {
                 Err(self.refusal())
             }
             Event::Reply(reply) => Ok(self.answer(reply)),
@@ -303,7 +370,7 @@ impl NotificationState {
             }),
             Event::FdFailed => Ok(match self.answer {
                 Installing { otherwise: None } => {
-                    self.change(Queue::First, |this| this.answer = Awaited)
+                    self.change(Queue::Back, |this| this.answer = Awaited)
                 }
                 Installing {
                     otherwise: Some(reply),
@@ -311,8 +378,22 @@ impl NotificationState {
                 _ => Effects::NONE,
             }),
 
+            Event::Copy => {
+                self.copies += 1;
+                Ok(Effects::NONE)
+            }
+            Event::CopyEnded => {
+                self.copies -= 1;
+                Ok(match self.answer {
+                    Deferred(outcome) if self.copies == 0 => self.settle(outcome),
+                    _ => Effects::NONE,
+                })
+            }
+            Event::Requeue if self.copies > 0 => Ok(self.defer(Outcome::Requeue)),
+            Event::Requeue => Ok(self.requeue()),
+
             Event::Close(reply) => Ok(match self.answer {
-                Awaited => self.answer(reply),
+                Awaited | Deferred(Outcome::Requeue) => self.answer(reply),
                 // The supervisor was killed after it asked for this.
                 Installing { .. } => {
                     self.answer = Installing {
@@ -329,9 +410,12 @@ impl NotificationState {
                 _ if fatal => self.abort(),
                 // The fd is closed: nobody is left to be told.
                 Installing { otherwise: Some(_) } => Effects::NONE,
+                // It is answered already, save that the target is held.
+                Deferred(Outcome::Reply(_) | Outcome::Abort) => Effects::NONE,
                 _ if self.signalled => Effects::NONE,
                 _ if report => self.change(Queue::Last, |this| this.signalled = true),
                 _ if self.waits_killable() => Effects::NONE,
+                _ if self.copies > 0 => self.defer(Outcome::Abort),
                 _ => self.abort(),
             }),
         }
@@ -339,7 +423,7 @@ impl NotificationState {
 
     #[cold]
     fn refusal(&self) -> Refusal {
-        if self.is_aborted() {
+        if self.is_gone() {
             Refusal::Gone
         } else {
             Refusal::NotDelivered
@@ -365,6 +449,9 @@ impl NotificationState {
 
     #[inline]
     fn answer(&mut self, reply: Reply) -> Effects {
+        if self.copies > 0 {
+            return self.defer(Outcome::Reply(reply));
+        }
         self.answer = Answer::Given(reply);
         Effects {
             queue: Queue::Leave,
@@ -377,6 +464,44 @@ impl NotificationState {
         Effects {
             queue: Queue::Leave,
             wake: false,
+        }
+    }
+
+    /// The target is held, and stays so.
+    #[cold]
+    fn defer(&mut self, outcome: Outcome) -> Effects {
+        self.answer = Answer::Deferred(outcome);
+        Effects {
+            queue: Queue::Leave,
+            wake: false,
+        }
+    }
+
+    /// The target is not held any more: what was put off happens.
+    #[cold]
+    fn settle(&mut self, outcome: Outcome) -> Effects {
+        match outcome {
+            Outcome::Reply(reply) => self.answer(reply),
+            Outcome::Abort => Effects {
+                wake: true,
+                ..self.abort()
+            },
+            Outcome::Requeue => self.requeue(),
+        }
+    }
+
+    fn requeue(&mut self) -> Effects {
+        let effects = self.change(Queue::Back, |this| {
+            this.answer = Answer::Awaited;
+            this.plain = None;
+            this.telling = None;
+            this.requeued = true;
+        });
+
+        // For a signal, it may be in the queue already.
+        Effects {
+            queue: Queue::Back,
+            ..effects
         }
     }
 }

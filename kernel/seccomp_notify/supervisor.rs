@@ -7,7 +7,8 @@ use crate::{
         Due,
         Inner,
         Listener,
-        Wakeups, //
+        Wakeups,
+        BATCH, //
     },
     notification::{
         Fd,
@@ -24,7 +25,10 @@ use crate::{
 };
 use kernel::{
     prelude::*,
-    seccomp,
+    seccomp::{
+        self,
+        trace, //
+    },
     sync::{
         aref::ARef,
         lock::mutex::MutexBackend,
@@ -33,11 +37,16 @@ use kernel::{
             Held,
             Sleep,
             Ticket,
-            WaiterList, //
+            WaiterList,
+            Wakeup, //
         },
         MutexGuard, //
     },
-    task::Task, //
+    task::Task,
+    time::{
+        jiffies,
+        jiffies_to_msecs, //
+    }, //
 };
 
 /// What a reader has taken from the queue.
@@ -203,23 +212,29 @@ fn leaves_queue_to_others<'p>(
 
 /// Takes the first notification from the queue. Returns what those who poll are told of.
 #[inline(always)]
-fn take_first(mut inner: Pin<&mut Inner>, received: &mut Option<Received>) -> Option<PollEvents> {
-    let mut first = inner.as_mut().project().notifications.list().first()?;
+fn take_first(inner: Pin<&mut Inner>, received: &mut Option<Received>) -> Option<PollEvents> {
+    let due = inner.step(
+        |table| {
+            let mut first = table.first()?;
+            let id = first.id()?;
+            let flags = first.value().flags();
 
-    *received = Some(Received {
-        notif: seccomp::Notif {
-            id: first.id()?,
-            pid: first.task().pid_nr_ns(None) as u32,
-            flags: first.value().flags(),
-            data: *first.shared(),
+            trace::delivered(id, first.task(), flags);
+            *received = Some(Received {
+                notif: seccomp::Notif {
+                    id,
+                    pid: first.task().pid_nr_ns(None) as u32,
+                    flags,
+                    data: *first.shared(),
+                },
+                delivery: first.value().state.next_delivery(),
+            });
+            Some(first)
         },
-        delivery: first.value().state.next_delivery(),
-    });
-    let due = inner
-        .step(|table| table.list().first(), Event::Receive)
-        .ok()?;
+        Event::Receive,
+    );
 
-    Some(due.others.events())
+    Some(due.ok()?.others.events())
 }
 
 /// Undoes what [`receive`] has done, as the supervisor could not be given `received`.
@@ -274,6 +289,158 @@ pub(crate) fn awaits_reply(listener: &Listener, id: u64) -> bool {
 /// The target of the notification `id`, if that awaits a reply.
 pub(crate) fn target_of(listener: &Listener, id: u64) -> Option<ARef<Task>> {
     awaiting_reply(listener.lock().as_mut(), id).map(|target| target.task().into())
+}
+
+/// Runs `copy` on the target of the notification `id`, and holds the target meanwhile: an answer, a
+/// signal that is not fatal, or [`requeue`] takes effect when `copy` has returned.
+///
+/// # Errors
+///
+/// - [`ENOENT`]: the notification does not await a reply, or a signal has ended it since.
+/// - Whatever `copy` fails with.
+pub(crate) fn hold_target<R>(
+    listener: &Listener,
+    id: u64,
+    copy: impl FnOnce(&Task) -> Result<R>,
+) -> Result<R> {
+    let target = begin_copy(listener.lock().as_mut(), id)?;
+    let result = copy(&target);
+
+    end_copy(listener, id)?;
+    result
+}
+
+/// Returns the target that is held from now on.
+fn begin_copy(mut inner: Pin<&mut Inner>, id: u64) -> Result<ARef<Task>> {
+    let due = inner
+        .as_mut()
+        .step(|table| table.get(id), Event::Copy)
+        .map_err(|_| ENOENT)?;
+
+    // There are none.
+    drop(due);
+    let target = inner.project().notifications.get(id).ok_or(ENOENT)?;
+    Ok(target.task().into())
+}
+
+/// Lets the target go that [`begin_copy`] has held.
+fn end_copy(listener: &Listener, id: u64) -> Result {
+    let mut inner = listener.lock();
+    let due = inner
+        .as_mut()
+        .step(|table| table.get(id), Event::CopyEnded)?;
+    let notification = inner.as_mut().project().notifications.get(id);
+    let is_gone = notification.is_none_or(|mut target| target.value().state.is_gone());
+
+    drop(inner);
+    due.wake(listener);
+    if is_gone {
+        return Err(ENOENT);
+    }
+    Ok(())
+}
+
+/// Has those targets look again that ignore a signal: the supervisor is to be told of it now.
+///
+/// It takes the lock for a few of them at a time.
+pub(crate) fn tell_of_ignored_signals(listener: &Listener) {
+    let mut at = None;
+
+    while listener.wake_batch(|inner| {
+        let mut target = inner.project().notifications.next(at)?;
+
+        at = target.id();
+        Some(if target.value().state.ignores_signals() {
+            target.end_sleep()
+        } else {
+            Wakeup::NONE
+        })
+    }) {}
+}
+
+/// Puts the notification `id` back in the queue, to be received once more.
+///
+/// # Errors
+///
+/// - [`ENOENT`]: the notification does not await a reply.
+/// - [`EBUSY`]: the target has not taken all fds that were requested for it.
+pub(crate) fn requeue(listener: &Listener, id: u64) -> Result {
+    let mut inner = listener.lock();
+    let due = put_back(inner.as_mut(), id)?;
+
+    drop(inner);
+    due.wake(listener);
+    Ok(())
+}
+
+/// Does what [`requeue`] does with all notifications for which that succeeds. Returns how many
+/// these were.
+///
+/// It takes the lock for a few of them at a time.
+pub(crate) fn requeue_all(listener: &Listener) -> usize {
+    let mut count = 0;
+    let mut at = None;
+
+    loop {
+        let mut inner = listener.lock();
+        let mut due = None;
+
+        for _ in 0..BATCH {
+            let Some(next) = inner.as_mut().project().notifications.next(at) else {
+                return count;
+            };
+
+            at = next.id();
+            due = at.and_then(|id| put_back(inner.as_mut(), id).ok());
+            if due.is_some() {
+                count += 1;
+                break;
+            }
+        }
+        drop(inner);
+        if let Some(due) = due {
+            due.wake(listener);
+        }
+    }
+}
+
+fn put_back(mut inner: Pin<&mut Inner>, id: u64) -> Result<Due> {
+    let mut notification = awaiting_reply(inner.as_mut(), id).ok_or(ENOENT)?;
+
+    let notification = notification.value();
+
+    if !notification.requests.is_empty() || notification.is_installing {
+        return Err(EBUSY);
+    }
+    inner.step(|table| table.get(id), Event::Requeue)
+}
+
+/// A notification as it is listed.
+pub(crate) struct Outline {
+    /// The pid of the target in the namespace of the current task, or 0.
+    pub(crate) pid: u32,
+    pub(crate) arch: u32,
+    pub(crate) nr: i32,
+    pub(crate) state: &'static str,
+    /// How long ago it was made, in milliseconds.
+    pub(crate) age: u64,
+}
+
+/// Tells of the notification `id`, if there is one.
+pub(crate) fn outline(listener: &Listener, id: u64) -> Option<Outline> {
+    let mut inner = listener.lock();
+    let mut notification = inner.as_mut().project().notifications.get(id)?;
+    let seccomp::Data { arch, nr, .. } = *notification.shared();
+    let pid = notification.task().pid_nr_ns(None) as u32;
+    let notification = notification.value();
+
+    Some(Outline {
+        pid,
+        arch,
+        nr,
+        state: notification.state.name(),
+        age: jiffies_to_msecs(jiffies().wrapping_sub(notification.since)),
+    })
 }
 
 /// Has the target of the notification `id` install `fd`, and waits for it.

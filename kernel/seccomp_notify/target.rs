@@ -25,7 +25,10 @@ use crate::{
 use core::mem;
 use kernel::{
     prelude::*,
-    seccomp,
+    seccomp::{
+        self,
+        trace, //
+    },
     sync::{
         lock::mutex::MutexBackend,
         waiter::{
@@ -70,7 +73,7 @@ pub(crate) fn notify(
         Notification::new(wait_killable),
         data,
         |held, ticket| {
-            let mut wakeups = held.data().enqueue_new(ticket);
+            let (id, mut wakeups) = held.data().enqueue_new(ticket);
 
             // Nearly every target has its answer when it has slept once.
             if !current!().signal_pending() {
@@ -79,10 +82,12 @@ pub(crate) fn notify(
                 }) {
                     wakeups = held.data().wake_another_reader();
                 } else if has_its_answer(held.data(), ticket) {
-                    return outcome(held.data(), ticket);
+                    if let Some(reply) = outcome(held.data(), ticket, id) {
+                        return reply;
+                    }
                 }
             }
-            wait_on(listener, target, held, ticket, wakeups)
+            wait_on(listener, target, held, ticket, id, wakeups)
         },
     )
 }
@@ -99,14 +104,25 @@ fn has_its_answer(inner: Pin<&mut Inner>, ticket: &NotificationTicket<'_>) -> bo
     })
 }
 
-/// What the target's system call results in.
+/// What the target's system call results in, if there is an answer.
+///
+/// The notification had the `id`, which it loses when the listener is closed.
 #[inline]
-fn outcome(inner: Pin<&mut Inner>, ticket: &NotificationTicket<'_>) -> Reply {
-    let own = inner.project().notifications.list().own(ticket);
-    let reply = own.and_then(|mut own| own.value().state.reply());
+fn outcome(
+    inner: Pin<&mut Inner>,
+    ticket: &NotificationTicket<'_>,
+    id: Option<u64>,
+) -> Option<Reply> {
+    let mut own = inner.project().notifications.list().own(ticket)?;
+    let reply = own.value().state.reply();
 
-    // Without an answer, a signal has ended the wait.
-    reply.unwrap_or(Reply::error(ERESTARTSYS.to_errno()))
+    if let Some(id) = id {
+        match reply {
+            Some(Reply { error, val, flags }) => trace::answered(id, error, val, flags),
+            None => trace::aborted(id),
+        }
+    }
+    reply
 }
 
 /// Waits for the answer, does what the target is asked for meanwhile, and heeds signals.
@@ -118,6 +134,7 @@ fn wait_on<'p>(
     target: &SyscallEntry,
     held: &mut Held<'p, Inner, MutexBackend>,
     ticket: &NotificationTicket<'p>,
+    id: Option<u64>,
     mut wakeups: Wakeups,
 ) -> Reply {
     loop {
@@ -129,7 +146,7 @@ fn wait_on<'p>(
         }
         match next(held.data(), ticket, signal, &mut wakeups) {
             Next::Leave => break,
-            Next::Install => install_fd(listener, target, held, ticket, &mut wakeups),
+            Next::Install => install_fd(listener, target, held, ticket, id, &mut wakeups),
             Next::Sleep(how) => {
                 // A reader that is frozen does not count: the next is woken.
                 if !held.sleep(ticket, how, || wakeups.wake(listener.pollers())) {
@@ -143,7 +160,11 @@ fn wait_on<'p>(
     while has_requests(held.data(), ticket) {
         end_requests(held, ticket);
     }
-    outcome(held.data(), ticket)
+    outcome(held.data(), ticket, id).unwrap_or_else(|| {
+        // A signal has ended the wait. It may have gone since, while the target was held.
+        target.restart();
+        Reply::error(ERESTARTSYS.to_errno())
+    })
 }
 
 /// A signal that the target finds pending.
@@ -234,16 +255,25 @@ struct Install {
 }
 
 /// Takes the oldest fd that is requested for the current task.
-fn take_request(inner: Pin<&mut Inner>, ticket: &NotificationTicket<'_>) -> Option<Install> {
-    let (id, mut request) = next_request(inner, ticket)?;
+fn take_request(mut inner: Pin<&mut Inner>, ticket: &NotificationTicket<'_>) -> Option<Install> {
+    let (id, mut request) = next_request(inner.as_mut(), ticket)?;
     let request = request.value();
 
     request.progress = Progress::Installing;
-    Some(Install {
+    let install = Install {
         request: id,
         is_reply: request.is_reply,
         fd: request.fd.take()?,
-    })
+    };
+
+    set_installing(inner, ticket, true);
+    Some(install)
+}
+
+fn set_installing(inner: Pin<&mut Inner>, ticket: &NotificationTicket<'_>, is_installing: bool) {
+    if let Some(mut own) = inner.project().notifications.list().own(ticket) {
+        own.value().is_installing = is_installing;
+    }
 }
 
 /// Installs the oldest fd that is requested for the current task, with the lock released, and
@@ -256,6 +286,7 @@ fn install_fd(
     target: &SyscallEntry,
     held: &mut Held<'_, Inner, MutexBackend>,
     ticket: &NotificationTicket<'_>,
+    id: Option<u64>,
     wakeups: &mut Wakeups,
 ) {
     let Some(Install {
@@ -275,6 +306,10 @@ fn install_fd(
         }
     });
 
+    set_installing(held.data(), ticket, false);
+    if let Some(id) = id {
+        trace::addfd(id, result);
+    }
     if is_reply {
         let event = match result {
             Ok(number) => Event::FdInstalled(number),

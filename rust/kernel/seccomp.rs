@@ -17,6 +17,9 @@ use crate::{
 };
 use core::mem::offset_of;
 
+#[cfg(CONFIG_SECCOMP_NOTIFY_RUST)]
+pub mod trace;
+
 /// A system call as a filter sees it (`struct seccomp_data`).
 pub type Data = bindings::seccomp_data;
 
@@ -31,6 +34,12 @@ pub type NotifAddfd = bindings::seccomp_notif_addfd;
 
 /// Whose pidfd the supervisor asks for (`struct seccomp_notif_pidfd`).
 pub type NotifPidfd = bindings::seccomp_notif_pidfd;
+
+/// What the supervisor asks to be copied (`struct seccomp_notif_mem`).
+pub type NotifMem = bindings::seccomp_notif_mem;
+
+/// What the supervisor asks to be received once more (`struct seccomp_notif_requeue`).
+pub type NotifRequeue = bindings::seccomp_notif_requeue;
 
 /// What the supervisor passes in to answer and receive in one call, before the room for what is
 /// received (`struct seccomp_notif_send_recv`).
@@ -72,6 +81,12 @@ unsafe impl FromBytes for NotifAddfd {}
 
 // SAFETY: All fields are integers, which may have any value.
 unsafe impl FromBytes for NotifPidfd {}
+
+// SAFETY: All fields are integers, which may have any value.
+unsafe impl FromBytes for NotifMem {}
+
+// SAFETY: All fields are integers, which may have any value.
+unsafe impl FromBytes for NotifRequeue {}
 
 // SAFETY: All fields are integers, or a `NotifResp`, which is `FromBytes` itself.
 unsafe impl FromBytes for SendRecvArgs {}

@@ -47,8 +47,8 @@ fn failed(number: u32) -> Event {
 struct Delivery {
     /// It said `SECCOMP_NOTIF_FLAG_SIGNALED`.
     told: bool,
-    /// Its buffer could not be written: to the supervisor, it did not happen.
-    failed: bool,
+    /// Its buffer could not be written, or the supervisor has put it back: it counts no more.
+    undone: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -60,6 +60,15 @@ enum Answer {
     },
     Given(i32, i64, u32),
     Aborted,
+    /// What becomes of it when the target is held no more.
+    Later(Outcome),
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+enum Outcome {
+    Given(i32, i64, u32),
+    Aborted,
+    Requeued,
 }
 
 /// What the interface promises.
@@ -70,6 +79,10 @@ struct Model {
     answer: Answer,
     marked: bool,
     deliveries: Vec<Delivery>,
+    /// How many copy the target's memory: while there is one, the target is held.
+    copies: u32,
+    /// It was put back by a supervisor: what the one before has begun is protected.
+    was_requeued: bool,
     /// It is in the queue, as the effects of all events leave it.
     in_queue: bool,
 }
@@ -86,7 +99,39 @@ impl Model {
             answer: Answer::Awaited,
             marked: false,
             deliveries: Vec::new(),
+            copies: 0,
+            was_requeued: false,
             in_queue: true,
+        }
+    }
+
+    /// The target may go.
+    fn is_over(&self) -> bool {
+        matches!(self.answer, Answer::Given(..) | Answer::Aborted)
+    }
+
+    /// It is known how the target will go.
+    fn is_decided(&self) -> bool {
+        use Outcome::*;
+
+        self.is_over() || matches!(self.answer, Answer::Later(Given(..) | Aborted))
+    }
+
+    fn end(&mut self, answer: Answer) {
+        self.answer = match answer {
+            Answer::Given(error, val, flags) if self.copies > 0 => {
+                Answer::Later(Outcome::Given(error, val, flags))
+            }
+            Answer::Aborted if self.copies > 0 => Answer::Later(Outcome::Aborted),
+            answer => answer,
+        };
+    }
+
+    fn requeue(&mut self) {
+        self.was_requeued = true;
+        self.answer = Answer::Awaited;
+        for delivery in &mut self.deliveries {
+            delivery.undone = true;
         }
     }
 
@@ -95,13 +140,13 @@ impl Model {
     }
 
     fn held(&self) -> usize {
-        self.deliveries.iter().filter(|d| !d.failed).count()
+        self.deliveries.iter().filter(|d| !d.undone).count()
     }
 
     fn told(&self) -> usize {
         self.deliveries
             .iter()
-            .filter(|d| d.told && !d.failed)
+            .filter(|d| d.told && !d.undone)
             .count()
     }
 
@@ -121,14 +166,17 @@ impl Model {
     }
 
     fn waits_killable(&self) -> bool {
-        let is_delivered = self.held() > 0 || matches!(self.answer, Answer::Installing { .. });
+        let is_delivered = self.held() > 0
+            || self.was_requeued
+            || matches!(self.answer, Answer::Installing { .. });
 
         self.marked || self.always || (self.once_received && is_delivered)
     }
 
     /// What must come of `event`: whether it may happen, and what is different then.
     fn step(&mut self, event: Event) -> Result<(), Refusal> {
-        let refusal = if self.answer == Answer::Aborted {
+        let gone = [Answer::Aborted, Answer::Later(Outcome::Aborted)];
+        let refusal = if gone.contains(&self.answer) {
             Refusal::Gone
         } else {
             Refusal::NotDelivered
@@ -141,36 +189,54 @@ impl Model {
                 }
                 self.deliveries.push(Delivery {
                     told: self.marked,
-                    failed: false,
+                    undone: false,
                 });
             }
             Event::ReceiveFailed(number) => {
                 if let Some(delivery) = self.deliveries.get_mut(number.get() as usize - 1) {
-                    delivery.failed = true;
+                    delivery.undone = true;
                 }
             }
-            Event::Reply(_) | Event::AddFd | Event::AddFdReply => {
+            Event::Reply(_) | Event::AddFd | Event::AddFdReply | Event::Copy | Event::Requeue => {
                 if !self.may_be_answered() {
                     return Err(refusal);
                 }
                 match event {
-                    Event::Reply(reply) => self.answer = given(reply),
+                    Event::Reply(reply) => self.end(given(reply)),
+                    Event::Copy => self.copies += 1,
+                    Event::Requeue if self.copies > 0 => {
+                        self.answer = Answer::Later(Outcome::Requeued)
+                    }
+                    Event::Requeue => self.requeue(),
                     Event::AddFdReply => self.answer = Answer::Installing { closed: false },
                     _ => {}
                 }
             }
             Event::FdInstalled(fd) => {
                 if let Answer::Installing { .. } = self.answer {
-                    self.answer = Answer::Given(0, fd.into(), 0);
+                    self.end(Answer::Given(0, fd.into(), 0));
+                }
+            }
+            Event::CopyEnded => {
+                self.copies -= 1;
+                match self.answer {
+                    Answer::Later(outcome) if self.copies == 0 => match outcome {
+                        Outcome::Given(error, val, flags) => {
+                            self.answer = Answer::Given(error, val, flags)
+                        }
+                        Outcome::Aborted => self.answer = Answer::Aborted,
+                        Outcome::Requeued => self.requeue(),
+                    },
+                    _ => {}
                 }
             }
             Event::FdFailed => match self.answer {
                 Answer::Installing { closed: false } => self.answer = Answer::Awaited,
-                Answer::Installing { closed: true } => self.answer = given(CLOSED),
+                Answer::Installing { closed: true } => self.end(given(CLOSED)),
                 _ => {}
             },
             Event::Close(reply) => match self.answer {
-                Answer::Awaited => self.answer = given(reply),
+                Answer::Awaited | Answer::Later(Outcome::Requeued) => self.end(given(reply)),
                 Answer::Installing { .. } => self.answer = Answer::Installing { closed: true },
                 _ => {}
             },
@@ -178,10 +244,11 @@ impl Model {
                 Answer::Given(..) | Answer::Aborted => {}
                 _ if fatal => self.answer = Answer::Aborted,
                 Answer::Installing { closed: true } => {}
+                _ if self.is_decided() => {}
                 _ if self.marked => {}
                 _ if report => self.marked = true,
                 _ if self.waits_killable() => {}
-                _ => self.answer = Answer::Aborted,
+                _ => self.end(Answer::Aborted),
             },
         }
         Ok(())
@@ -211,8 +278,9 @@ fn step_both(
     match queue {
         Queue::Stay => {}
         Queue::Leave => model.in_queue = false,
-        Queue::First | Queue::Last => {
-            prop_assert!(!model.in_queue, "it is in the queue once");
+        Queue::Back | Queue::Last => {
+            // To be received once more, one that is there for a signal goes to the front.
+            prop_assert!(!model.in_queue || event == Event::Requeue);
             model.in_queue = true;
             // Only to tell of a signal it goes behind those that came later.
             let is_signal = matches!(event, Event::Signal { .. });
@@ -224,8 +292,31 @@ fn step_both(
     prop_assert!(model.told() <= 1, "it is told of the signal once");
 
     prop_assert_eq!(real.awaits_reply(), model.may_be_answered());
+    prop_assert_eq!(
+        real.is_requeued(),
+        model.in_queue && model.may_be_answered()
+    );
     prop_assert_eq!(real.signalled(), model.marked);
+    let name = match (model.in_queue, model.may_be_answered()) {
+        (true, true) => "requeued",
+        (true, false) => "queued",
+        (false, true) => "delivered",
+        (false, false) => match model.answer {
+            Answer::Installing { .. } => "installing",
+            Answer::Later(_) => "held",
+            _ => "replied",
+        },
+    };
+    prop_assert_eq!(real.name(), name);
     prop_assert_eq!(real.is_aborted(), model.answer == Answer::Aborted);
+    let gone = [Answer::Aborted, Answer::Later(Outcome::Aborted)];
+    prop_assert_eq!(real.is_gone(), gone.contains(&model.answer));
+    if !model.is_decided() {
+        let ignores = model.waits_killable() && !model.marked;
+        prop_assert!(
+            real.ignores_signals() == ignores || model.answer == Answer::Later(Outcome::Requeued)
+        );
+    }
     let answer = match model.answer {
         answer @ Answer::Given(..) => Some(answer),
         _ => None,
@@ -237,16 +328,22 @@ fn step_both(
         model.deliveries.len() + 1
     );
 
-    let ended = |answer| matches!(answer, Answer::Given(..) | Answer::Aborted);
-    if !ended(model.answer) {
+    if !model.is_decided() {
         prop_assert_eq!(real.waits_killable(), model.waits_killable());
     }
-    // Who sleeps has to look if there is an answer, an fd to install, or signals count again.
-    let answered = matches!(model.answer, Answer::Given(..)) && !ended(model_before.answer);
+    // Who sleeps has to look if it may go, there is an fd to install, or signals count again.
+    let goes = !model_before.is_over()
+        && match model.answer {
+            Answer::Given(..) => true,
+            Answer::Aborted => event == Event::CopyEnded,
+            _ => false,
+        };
     let fd = matches!(event, Event::AddFd | Event::AddFdReply);
     let counts = model_before.waits_killable() && !model.waits_killable();
-    if !ended(model_before.answer) {
-        prop_assert_eq!(wake, answered || fd || (counts && !ended(model.answer)));
+    if !model_before.is_decided() {
+        prop_assert_eq!(wake, goes || fd || (counts && !model.is_decided()));
+    } else {
+        prop_assert!(wake || !goes);
     }
     Ok(())
 }
@@ -255,6 +352,7 @@ fn step_both(
 fn every_state_that_there_is() {
     // With more deliveries than these, nothing new happens.
     const DELIVERIES: usize = 4;
+    const COPIES: u32 = 2;
 
     let mut known = HashSet::new();
     let mut states = 0;
@@ -276,6 +374,9 @@ fn every_state_that_there_is() {
             Event::AddFdReply,
             Event::FdInstalled(7),
             Event::FdFailed,
+            Event::Copy,
+            Event::CopyEnded,
+            Event::Requeue,
             Event::Close(CLOSED),
             REPORTED,
             UNREPORTED,
@@ -286,7 +387,13 @@ fn every_state_that_there_is() {
         for event in failures.chain(others) {
             let (mut model, mut real) = (model.clone(), real);
 
-            if event == Event::Receive && model.deliveries.len() == DELIVERIES {
+            let is_out_of_bounds = match event {
+                Event::Receive => model.deliveries.len() == DELIVERIES,
+                Event::Copy => model.copies == COPIES,
+                Event::CopyEnded => model.copies == 0,
+                _ => false,
+            };
+            if is_out_of_bounds {
                 continue;
             }
             step_both(&mut model, &mut real, event)
@@ -350,6 +457,46 @@ fn who_holds_a_notification_keeps_it() {
 }
 
 #[test]
+fn a_held_target_does_not_go() {
+    use Event::*;
+
+    let state = after(&[Receive, Copy, Event::Reply(ANSWER)]);
+    assert!(!state.is_replied() && !state.awaits_reply());
+    let state = after(&[Receive, Copy, Copy, Event::Reply(ANSWER), CopyEnded]);
+    assert!(!state.is_replied());
+    let state = after(&[Receive, Copy, Event::Reply(ANSWER), UNREPORTED, CopyEnded]);
+    assert_eq!(state.reply(), Some(ANSWER));
+
+    let state = after(&[Receive, Copy, UNREPORTED]);
+    assert!(!state.is_aborted() && !state.awaits_reply());
+    let state = after(&[Receive, Copy, UNREPORTED, CopyEnded]);
+    assert!(state.is_aborted());
+
+    // Death does not wait.
+    let state = after(&[Receive, Copy, Event::Reply(ANSWER), FATAL]);
+    assert!(state.is_aborted());
+}
+
+#[test]
+fn who_had_one_that_is_received_once_more_has_it_no_longer() {
+    use Event::*;
+
+    let state = after(&[Receive, Requeue]);
+    assert!(state.is_queued() && !state.awaits_reply());
+    let state = after(&[Receive, Copy, Requeue]);
+    assert!(!state.is_queued() && !state.awaits_reply());
+    let state = after(&[Receive, Copy, Requeue, CopyEnded]);
+    assert!(state.is_queued() && !state.awaits_reply());
+
+    // The signal is told of again.
+    let state = after(&[Receive, REPORTED, Receive, Requeue]);
+    assert!(state.is_queued() && !state.awaits_reply() && state.signalled());
+    // A copy that fails after that was of a delivery that counts no more.
+    let state = after(&[Receive, Requeue, Receive, failed(1)]);
+    assert!(state.awaits_reply());
+}
+
+#[test]
 fn no_two_deliveries_have_a_number() {
     let mut model = Model::new(WAITS[0]);
     let mut real = NotificationState::new(WAITS[0]);
@@ -371,6 +518,9 @@ fn events() -> impl Strategy<Value = Event> {
         1 => (0..9u32).prop_map(Event::FdInstalled),
         2 => Just(Event::FdFailed),
         1 => Just(Event::Close(CLOSED)),
+        3 => Just(Event::Copy),
+        3 => Just(Event::CopyEnded),
+        2 => Just(Event::Requeue),
         3 => (prop::bool::weighted(0.1), any::<bool>())
             .prop_map(|(fatal, report)| Event::Signal { fatal, report }),
     ]
@@ -385,6 +535,9 @@ proptest! {
         let mut real = NotificationState::new(wait);
 
         for event in events {
+            if event == Event::CopyEnded && model.copies == 0 {
+                continue;
+            }
             step_both(&mut model, &mut real, event)?;
         }
     }
