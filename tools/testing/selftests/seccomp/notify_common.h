@@ -440,6 +440,31 @@ static inline int notif_pidfd(struct supervisor *sup, __u64 id,
 	return ret < 0 ? -errno : ret;
 }
 
+/* How many bytes were copied between the target's @addr and @buf. */
+static inline int notif_mem(struct supervisor *sup, __u64 id, void *addr,
+			    void *buf, __u64 len, unsigned int flags)
+{
+	struct seccomp_notif_mem args = {
+		.id = id,
+		.addr = (uintptr_t)addr,
+		.buf = (uintptr_t)buf,
+		.len = len,
+		.flags = flags,
+	};
+	int ret = ioctl(sup->listener, SECCOMP_IOCTL_NOTIF_MEM, &args);
+
+	return ret < 0 ? -errno : ret;
+}
+
+static inline int notif_requeue(struct supervisor *sup, __u64 id,
+				unsigned int flags)
+{
+	struct seccomp_notif_requeue args = { .id = id, .flags = flags };
+	int ret = ioctl(sup->listener, SECCOMP_IOCTL_NOTIF_REQUEUE, &args);
+
+	return ret < 0 ? -errno : ret;
+}
+
 /* By value: the whole register, whatever the word size. */
 static inline int set_flags(struct supervisor *sup, unsigned long flags)
 {

@@ -673,7 +673,10 @@ TEST_F(killable, signaled_after_addfd)
 	expect_handled(_metadata, t, 1, 0);
 }
 
-/* The flags count that the listener has when the signal comes. */
+/*
+ * A supervisor that asks to be told of signals is told of one that its target
+ * ignores already: it would not hear of any other. What was told stays told.
+ */
 TEST_F(killable, signaled_flag_comes_and_goes)
 {
 	struct target *t;
@@ -681,12 +684,16 @@ TEST_F(killable, signaled_flag_comes_and_goes)
 
 	t = spawn_queued(_metadata, &self->sup, call_with_handler, 1);
 	signal_target(_metadata, t);
-	ASSERT_EQ(0, set_flags(&self->sup, SECCOMP_USER_NOTIF_FD_SIGNALED));
 	id = expect_recv(_metadata, &self->sup, t, 0);
 	EXPECT_EQ(POLL_DELIVERED, poll_now(&self->sup));
+	ASSERT_EQ(0, set_flags(&self->sup, SECCOMP_USER_NOTIF_FD_SIGNALED));
+	ASSERT_TRUE(WAIT_FOR(poll_now(&self->sup) ==
+			     (POLL_QUEUED | POLL_DELIVERED)));
+	EXPECT_EQ(id, expect_recv(_metadata, &self->sup, t, SIGNALED));
 	EXPECT_EQ(0, reply_value(&self->sup, id, 1));
 	expect_handled(_metadata, t, 1, 0);
 
+	ASSERT_EQ(0, set_flags(&self->sup, SECCOMP_USER_NOTIF_FD_SIGNALED));
 	t = spawn_queued(_metadata, &self->sup, call_with_two_handlers, 1);
 	signal_target(_metadata, t);
 	ASSERT_EQ(0, set_flags(&self->sup, 0));

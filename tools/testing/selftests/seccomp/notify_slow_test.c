@@ -74,6 +74,34 @@ FIXTURE_TEARDOWN(slow_install)
 	end_supervisor(_metadata, &self->sup);
 }
 
+/* Whoever takes over is not to find an fd of the one before. */
+TEST_F(slow_install, is_not_requeued_meanwhile)
+{
+	struct supervisor *sup = &self->sup;
+	struct seccomp_notif n;
+	struct adder adder;
+	struct target *t;
+	int ret;
+
+	t = spawn_delivered(_metadata, sup, call_once, &n);
+	ret = notif_requeue(sup, n.id + 1, 0);
+	if (c_differs(_metadata, sup, ret == -EINVAL,
+		      "REQUEUE is refused, with EINVAL"))
+		return;
+	start_slow_install(_metadata, sup, &adder, n.id, self->src,
+			   &self->slow);
+	EXPECT_EQ(-EBUSY, notif_requeue(sup, n.id, 0));
+	EXPECT_EQ(0, notif_requeue(sup, 0, SECCOMP_NOTIF_REQUEUE_ALL));
+	EXPECT_EQ(0, id_valid(sup, n.id));
+	slow_set(&self->slow, &self->slow.ctl->hold_flush, 0);
+	join_adder(_metadata, &adder);
+	EXPECT_EQ(self->slow.fd, adder.ret);
+	EXPECT_EQ(1, notif_requeue(sup, n.id, 0));
+	ASSERT_EQ(0, recv_notif(sup, &n));
+	EXPECT_EQ(0, reply_value(sup, n.id, 3));
+	expect_result(_metadata, t, 3, 0);
+}
+
 /* The target sleeps in flush, not for its supervisor: let it sleep. */
 TEST_F(slow_install, no_other_request_wakes_the_target)
 {

@@ -26,6 +26,10 @@
  * with its own figure for none. It has to be done within half a second: after that,
  * the scheduler lets the others run all the same.
  *
+ * Those of "path" are a round trip with 64 bytes of the target's memory read, so
+ * that they belong to the notification: by process_vm_readv() and ID_VALID, and
+ * by MEM.
+ *
  * Those of "hold" are the longest times for which the listener's lock is held: in
  * RECV and SEND, as the fd is closed, as the last task of the filter dies. They
  * take kprobes, and the cost of those is taken off. With -icount, a cycle is an
@@ -60,6 +64,7 @@
 #include <sys/prctl.h>
 #include <sys/ptrace.h>
 #include <sys/syscall.h>
+#include <sys/uio.h>
 #include <sys/user.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -620,6 +625,41 @@ static void serve_with_fd(int listener)
 	answer(listener, req.id);
 }
 
+/* What a supervisor would look at; each process has its own. */
+static char path[64];
+
+static void serve_path_by_pid(int listener)
+{
+	char buf[sizeof(path)];
+	struct iovec local = { .iov_base = buf, .iov_len = sizeof(buf) };
+	struct iovec remote = { .iov_base = path, .iov_len = sizeof(path) };
+	struct seccomp_notif req;
+
+	receive(listener, &req);
+	if (process_vm_readv(req.pid, &local, 1, &remote, 1, 0) != sizeof(buf))
+		err(1, "process_vm_readv");
+	if (ioctl(listener, SECCOMP_IOCTL_NOTIF_ID_VALID, &req.id))
+		err(1, "ID_VALID");
+	answer(listener, req.id);
+}
+
+static void serve_path(int listener)
+{
+	char buf[sizeof(path)];
+	struct seccomp_notif_mem mem = {
+		.addr = (uintptr_t)path,
+		.buf = (uintptr_t)buf,
+		.len = sizeof(buf),
+	};
+	struct seccomp_notif req;
+
+	receive(listener, &req);
+	mem.id = req.id;
+	if (ioctl(listener, SECCOMP_IOCTL_NOTIF_MEM, &mem) != sizeof(buf))
+		err(1, "MEM");
+	answer(listener, req.id);
+}
+
 /* Has the target make its system calls, and serves them. */
 static void serve_all(struct target *target, void (*how)(int listener))
 {
@@ -659,6 +699,25 @@ static void one_to_one(const char *name, unsigned int param)
 	struct target target = start_target();
 
 	measure_with(&target, serve, name, param);
+	end_target(&target);
+}
+
+static void path_by_pid(const char *name, unsigned int param)
+{
+	struct target target = start_target();
+
+	measure_with(&target, serve_path_by_pid, name, param);
+	end_target(&target);
+}
+
+static void path_by_mem(const char *name, unsigned int param)
+{
+	struct target target = start_target();
+
+	if (!ioctl(target.listener, SECCOMP_IOCTL_NOTIF_MEM, NULL) || errno == EFAULT)
+		measure_with(&target, serve_path, name, param);
+	else
+		printf("# %s: this kernel has no MEM\n", name);
 	end_target(&target);
 }
 
@@ -1360,6 +1419,8 @@ static const struct {
 	{ "one-to-one", PLAIN, one_to_one },
 	{ "sync-wake-up", PLAIN, sync_wake_up },
 	{ "send-recv", PLAIN, send_recv },
+	{ "path/process_vm_readv", PLAIN, path_by_pid },
+	{ "path/mem", PLAIN, path_by_mem },
 	{ "delivered", 0, delivered },
 	{ "delivered", 100, delivered },
 	{ "delivered", 1000, delivered },
