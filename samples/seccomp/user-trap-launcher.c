@@ -20,6 +20,16 @@
  * tells the number through memory that both share. execve() gives the command a
  * table of its own.
  *
+ * A supervisor that crashes, or is upgraded, leaves targets behind that wait for
+ * an answer. Somebody who has kept the listener, such as a service manager, can
+ * hand it to another one:
+ *
+ *	user-trap-launcher --take-over 3
+ *
+ * serves the listener that is fd 3, and first has everything received once more
+ * that the one before had received and not answered. This takes a kernel that
+ * knows SECCOMP_IOCTL_NOTIF_REQUEUE.
+ *
  * The exit status is that of the command, or 128 and the signal that killed it,
  * or 126 or 127 if it could not be executed, or 125 if something failed here.
  */
@@ -168,6 +178,41 @@ static void run(int listener, char **argv)
 }
 
 /*
+ * Reads @len bytes at @addr of the target that waits for the answer to *req.
+ * Returns how many, or a negative errno.
+ */
+static ssize_t read_target(int listener, uintptr_t addr, void *buf, size_t len)
+{
+	struct seccomp_notif_mem mem = {
+		.id = req->id,
+		.addr = addr,
+		.buf = (uintptr_t)buf,
+		.len = len,
+	};
+	struct iovec local = { buf, len };
+	struct iovec remote = { (void *)addr, len };
+	ssize_t n;
+
+	n = ioctl(listener, SECCOMP_IOCTL_NOTIF_MEM, &mem);
+	if (n < 0)
+		n = -errno;
+	/* That is what a kernel says which does not know it. */
+	if (n != -EINVAL)
+		return n;
+
+	n = process_vm_readv(req->pid, &local, 1, &remote, 1, 0);
+	if (n < 0)
+		n = -errno;
+	/*
+	 * The target may have gone, and its pid have become another's. If it
+	 * waits now, it did so all the time, and that was its memory.
+	 */
+	if (ioctl_again(listener, SECCOMP_IOCTL_NOTIF_ID_VALID, &req->id))
+		return -ENOENT;
+	return n;
+}
+
+/*
  * sethostname(), as the target is to see it. Returns 0 or a negative errno.
  *
  * The target can change its memory at any time, so that it is read once. Of
@@ -176,26 +221,14 @@ static void run(int listener, char **argv)
 static int emulate_sethostname(int listener)
 {
 	char name[MAX_NAME];
-	int i, error = 0, length = (int)req->data.args[1];
-	struct iovec local = { name, length };
-	struct iovec remote = {
-		(void *)(uintptr_t)req->data.args[0], length,
-	};
+	int i, length = (int)req->data.args[1];
 	ssize_t n;
 
 	if (length < 0 || length > MAX_NAME)
 		return -EINVAL;
-	n = process_vm_readv(req->pid, &local, 1, &remote, 1, 0);
+	n = read_target(listener, req->data.args[0], name, length);
 	if (n != length)
-		error = n < 0 ? -errno : -EFAULT;
-	/*
-	 * The target may have gone, and its pid have become another's. If it
-	 * waits now, it did so all the time, and that was its memory.
-	 */
-	if (ioctl_again(listener, SECCOMP_IOCTL_NOTIF_ID_VALID, &req->id))
-		return -ENOENT;
-	if (error)
-		return error;
+		return n < 0 ? n : -EFAULT;
 
 	for (i = 0; i < length; i++)
 		if (!isprint((unsigned char)name[i]))
@@ -220,9 +253,9 @@ static void serve(int listener)
 	memset(resp, 0, sizes.seccomp_notif_resp);
 	resp->id = req->id;
 	resp->error = emulate_sethostname(listener);
-	/* The target may be gone: then nobody minds. */
+	/* The target may be gone, or another supervisor's: then nobody minds. */
 	if (ioctl_again(listener, SECCOMP_IOCTL_NOTIF_SEND, resp) &&
-	    errno != ENOENT)
+	    errno != ENOENT && errno != EINPROGRESS)
 		die("NOTIF_SEND");
 }
 
@@ -268,6 +301,25 @@ static int await_listener(void)
 	return __atomic_load_n(installed, __ATOMIC_ACQUIRE);
 }
 
+/* Serves a listener that another supervisor has served. */
+static int take_over(int listener)
+{
+	struct seccomp_notif_requeue all = {
+		.flags = SECCOMP_NOTIF_REQUEUE_ALL,
+	};
+	int count;
+
+	count = ioctl(listener, SECCOMP_IOCTL_NOTIF_REQUEUE, &all);
+	if (count < 0)
+		die("NOTIF_REQUEUE");
+	fprintf(stderr, "supervisor: takes over, with %d to be answered\n",
+		count);
+	/* Whose command it is does not matter. */
+	pidfd = -1;
+	supervise(listener);
+	return 0;
+}
+
 static void pass_on(int signo)
 {
 	int error = errno;
@@ -287,7 +339,8 @@ int main(int argc, char **argv)
 	pid_t child;
 
 	if (argc < 2) {
-		fprintf(stderr, "usage: %s command [argument]...\n", argv[0]);
+		fprintf(stderr, "usage: %s command [argument]...\n"
+			"       %s --take-over listener\n", argv[0], argv[0]);
 		return 125;
 	}
 	if (!NATIVE_ARCH) {
@@ -301,6 +354,8 @@ int main(int argc, char **argv)
 	resp = calloc(1, max(sizes.seccomp_notif_resp, sizeof(*resp)));
 	if (!req || !resp)
 		die("calloc");
+	if (argc == 3 && !strcmp(argv[1], "--take-over"))
+		return take_over(atoi(argv[2]));
 	installed = mmap(NULL, sizeof(*installed), PROT_READ | PROT_WRITE,
 			 MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	if (installed == MAP_FAILED)
