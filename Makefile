@@ -11,6 +11,7 @@ help:
 	@echo 'make run          build, boot and show a supervisor at work'
 	@echo 'make shell        the same kernel, and a shell in it'
 	@echo 'make test         everything there is to prove; DEBUG=1 adds KASAN and lockdep'
+	@echo 'make trace        how long notifications took, from their tracepoints'
 	@echo 'make bench        what a round trip costs, C and Rust; QUICK=1 with fewer'
 	@echo 'make kernel       build only; IMPL=rust (default) or IMPL=c'
 	@echo "make exec CMD='…' run a command of yours in the guest; RWDIR= is writable there"
@@ -22,8 +23,8 @@ help:
 	@echo 'make clean        remove all that was built and fetched'
 	@echo 'Variables: KDIR= an unpacked Linux 7.3, BUILD= where to build, V=1 full output'
 
-.PHONY: run shell test bench kernel exec menuconfig check series apply refresh clean
-run: SCRIPT := demo/run.sh
+.PHONY: run trace shell test bench kernel exec menuconfig check series apply refresh clean
+run trace: SCRIPT = demo/$@.sh
 shell exec: SCRIPT = vm/$@.sh
 test check: SCRIPT = test/$@.sh
 bench: SCRIPT := bench/bench.sh
@@ -31,5 +32,5 @@ kernel: SCRIPT := kernel/kernel.sh
 menuconfig: SCRIPT := kernel/kernel.sh '' menuconfig
 series: SCRIPT := series/series.sh
 apply refresh clean: SCRIPT = tree/$@.sh
-run shell test bench kernel exec menuconfig check series apply refresh clean:
+run trace shell test bench kernel exec menuconfig check series apply refresh clean:
 	@$(TOOLS)/$(SCRIPT)

@@ -4,7 +4,8 @@
  * system calls that the target's filter hands to the supervisor.
  *
  * "demo nested" shows one supervisor inside another, and "demo born" a target
- * that has a supervisor from the start. Where the kernel does not know what they
+ * that has a supervisor from the start. "demo takeover launcher count" kills
+ * supervisors, and has others take over. Where the kernel does not know what they
  * need, they say so.
  *
  * It uses nothing but the documented interface, so it runs on any
@@ -472,16 +473,98 @@ static int born(void)
 	return supervise(listener, 1, answer_write);
 }
 
+/*
+ * Supervisors that are killed, and others that take over
+ */
+
+#define CALLERS 8
+
+/* Calls sethostname() until told to stop; each call is to succeed. */
+static void call_until(const int *stop)
+{
+	while (!__atomic_load_n(stop, __ATOMIC_RELAXED)) {
+		if (sethostname("elsewhere", 9))
+			_exit(1);
+	}
+	_exit(0);
+}
+
+static pid_t start_supervisor(const char *launcher, int listener)
+{
+	char number[12];
+	pid_t pid = start();
+	int null;
+
+	if (pid)
+		return pid;
+	null = open("/dev/null", O_WRONLY);
+	if (null < 0 || dup2(null, STDERR_FILENO) < 0)
+		die("/dev/null");
+	/* The copy is not close-on-exec. */
+	listener = dup(listener);
+	if (listener < 0)
+		die("dup");
+	snprintf(number, sizeof(number), "%d", listener);
+	execl(launcher, launcher, "--take-over", number, NULL);
+	die(launcher);
+	return -1;
+}
+
+static int takeover(const char *launcher, int count)
+{
+	int listener = new_listener(), status, failed = 0, *stop;
+	pid_t callers[CALLERS], supervisor;
+	int i;
+
+	stop = mmap(NULL, sizeof(*stop), PROT_READ | PROT_WRITE,
+		    MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	if (stop == MAP_FAILED)
+		die("mmap");
+	for (i = 0; i < CALLERS; i++) {
+		callers[i] = start();
+		if (!callers[i]) {
+			use_listener(listener, __NR_sethostname,
+				     SECCOMP_FILTER_FLAG_WAIT_KILLABLE);
+			call_until(stop);
+		}
+	}
+	for (i = 0; i < count; i++) {
+		supervisor = start_supervisor(launcher, listener);
+		usleep(rand() % 20000);
+		kill(supervisor, SIGKILL);
+		if (waitpid(supervisor, &status, 0) != supervisor ||
+		    !WIFSIGNALED(status)) {
+			printf("a supervisor ended by itself: %#x\n", status);
+			failed = 1;
+			break;
+		}
+	}
+	/* The last one serves until there is nobody left. */
+	supervisor = start_supervisor(launcher, listener);
+	__atomic_store_n(stop, 1, __ATOMIC_RELAXED);
+	for (i = 0; i < CALLERS; i++) {
+		if (waitpid(callers[i], &status, 0) != callers[i] || status)
+			failed++;
+	}
+	if (waitpid(supervisor, &status, 0) != supervisor || status)
+		failed = 1;
+	printf("%d supervisors were killed, and %d of %d targets got a wrong answer\n",
+	       count, failed, CALLERS);
+	return !failed;
+}
+
 int main(int argc, char **argv)
 {
 	const char *scene = argc > 1 ? argv[1] : "";
 
 	setvbuf(stdout, NULL, _IONBF, 0);
 	/* A listener whose filter is never installed does not hang up. */
-	alarm(60);
+	alarm(300);
 	if (!strcmp(scene, "nested"))
 		return !nested();
 	if (!strcmp(scene, "born"))
 		return !born();
+	if (!strcmp(scene, "takeover") && argc == 4)
+		return !takeover(argv[2], atoi(argv[3]));
 	return !four_calls();
 }

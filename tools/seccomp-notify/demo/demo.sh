@@ -45,6 +45,10 @@ printf '\nuser-trap-launcher ended with status %d, as the command did\n' "$statu
 ((status == 3))
 [[ $(uname -n) == "$name" ]]
 
+printf '\nThe same, when it is killed again and again, and another one takes over:\n\n'
+./demo takeover ./user-trap-launcher "${TAKEOVERS:-30}"
+[[ $(uname -n) == "$name" ]]
+
 printf '\nsamples/seccomp/user-trap-send-recv (answers and receives in one call if the\n'
 printf 'kernel can, for three targets that draw numbers):\n\n'
 ./user-trap-send-recv

@@ -22,4 +22,4 @@ done
 
 say "booting it"
 exec "$TOOLS/vm/vm.sh" --flavour "$flavour" --timeout 120 \
-	exec "$(printf '%q ' bash "$TOOLS/demo/demo.sh" "$BUILD/run")"
+	exec "$(printf '%q ' env "TAKEOVERS=${TAKEOVERS:-}" bash "$TOOLS/demo/demo.sh" "$BUILD/run")"

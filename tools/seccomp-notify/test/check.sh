@@ -43,6 +43,9 @@ ignored_hunk=COMMIT_MESSAGE
 ignored_user=ARCH_DEFINES,ARRAY_SIZE,BIT_MACRO,EMBEDDED_FUNCTION_NAME
 ignored_user+=,PREFER_DEFINED_ATTRIBUTE_MACRO,PREFER_KERNEL_TYPES,VOLATILE
 
+# TRACE_EVENT() is laid out as everywhere in the kernel, which this does not know.
+ignored_trace=OPEN_ENDED_LINE,PARENTHESIS_ALIGNMENT
+
 # checkpatch <more to ignore> <argument>...
 checkpatch() {
 	local more=$1
@@ -58,6 +61,7 @@ check_files() {
 	while IFS= read -r path; do
 		more=
 		! userspace "$path" || more=$ignored_user
+		[[ $path != include/trace/* ]] || more=$ignored_trace
 		case $path in
 		*.patch) checkpatch "$ignored_hunk${more:+,$more}" --no-signoff "$TOP/$path" ;;
 		*.c | *.h | *.rs | *.rst | *Makefile | *Kconfig) checkpatch "$more" -f "$TOP/$path" ;;
@@ -76,6 +80,10 @@ check_series() {
 		more=$ignored_user
 		while IFS= read -r path; do
 			userspace "$path" || more=
+			if [[ $path == include/trace/* ]]; then
+				more=$ignored_trace
+				break
+			fi
 		done < <(sed -n 's#^+++ b/##p' "$patch")
 		checkpatch "$more" "$patch"
 	done

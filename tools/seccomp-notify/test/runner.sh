@@ -55,6 +55,7 @@ script() {
 }
 style_check() { script; }
 bench_check() { script; }
+demo_check() { script; }
 host_check() { script; }
 
 # seed <what is printed> [<what is logged> [<status>]]
@@ -291,6 +292,15 @@ scripts() {
 	fails 'bench: a script that dies midway' 'error: no guest' run_bench
 	seed 'no figures'
 	fails 'bench: no verdict' 'see' run_bench
+
+	seed 'warnings in the kernel log: 0'
+	passes 'demo: no warning passes' 1 run_demo
+	seed 'warnings in the kernel log: 2'
+	fails 'demo: a warning' 'see' run_demo
+	seed 'warnings in the kernel log: 0' '' 1
+	fails 'demo: a script that dies at its end' 'see' run_demo
+	seed 'nothing was said'
+	fails 'demo: no verdict' 'see' run_demo
 
 	seed $'test result: ok. 5 passed; 0 failed; 0 ignored;\ntest result: ok. 2 passed; 0 failed; 0 ignored;'
 	passes 'host: good output passes' 7 run_host

@@ -71,6 +71,8 @@ guest() { "$TOOLS/vm/vm.sh" "$@"; }
 runner_check() { "$TOOLS/test/runner.sh"; }
 style_check() { "$TOOLS/test/check.sh"; }
 bench_check() { QUICK=1 "$TOOLS/bench/bench.sh"; }
+# What make run and make trace show works, and the samples with it.
+demo_check() { TAKEOVERS=500 "$TOOLS/demo/run.sh" && "$TOOLS/demo/trace.sh"; }
 host_check() {
 	cd "$TOOLS/host" || return
 	export CARGO_TARGET_DIR=$BUILD/host RUSTC=/usr/bin/rustc RUSTDOC=/usr/bin/rustdoc
@@ -234,6 +236,16 @@ compare_totals() {
 		record same-totals - 0 1 0 "$started"
 		note same-totals - "rust: $rust; c: $c"
 	fi
+}
+
+run_demo() {
+	local started=$SECONDS log=$RESULTS/demo.log status=0
+
+	demo_check > "$log" 2>&1 < /dev/null || status=$?
+	if ! grep -q '^warnings in the kernel log: 0' "$log"; then
+		status=1
+	fi
+	judge_status demo rust "$started" "$log" "$status"
 }
 
 # What must not get slower: the targets of the benchmark.

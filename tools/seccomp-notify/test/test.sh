@@ -11,7 +11,7 @@
 # REPEAT=N runs those suites N times.
 #
 # usage: test.sh [suite]...	(all; or some of: runner host check build object
-#				kunit seccomp_bpf seccomp_notify bench)
+#				kunit seccomp_bpf seccomp_notify demo bench)
 
 set -euo pipefail
 . "$(dirname "${BASH_SOURCE[0]}")/../lib.sh"
@@ -39,7 +39,7 @@ printf '%-56s %6ds\n' 'the tools and the tree' "$SECONDS"
 
 ! wants_once runner || run_runner
 ! wants_once host || run_host
-if wants build || wants seccomp_bpf || wants seccomp_notify || wants bench; then
+if wants build || wants seccomp_bpf || wants seccomp_notify || wants demo || wants bench; then
 	run_build "${prefix}rust"
 	run_build "${prefix}c"
 elif wants_once object; then
@@ -70,6 +70,7 @@ if wants seccomp_bpf || wants seccomp_notify; then
 		record kselftest - 0 1 0 "$SECONDS"
 	fi
 fi
+! wants_once demo || run_demo
 ! wants_once bench || run_bench
 
 if ((${#notes[@]})); then
