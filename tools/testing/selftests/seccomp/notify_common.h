@@ -1222,13 +1222,15 @@ static inline void hold(struct target *t)
  * @prio, as that of this thread is then, and of those that it creates. False if
  * real-time scheduling is not allowed here: the test is skipped.
  *
- * The holder is a process: a thread would have to wait for our memory to be
- * copied, when we fork, and give way meanwhile.
+ * The holder has memory of its own: a thread would have to wait for ours to be
+ * copied, when we fork, and give way meanwhile. It has no fds of its own, which
+ * would be closed when it ends.
  */
 static inline bool hold_cpu(struct __test_metadata *_metadata,
 			    struct supervisor *sup, int prio)
 {
 	struct target *holder = sup->holder;
+	pid_t pid;
 	int ret;
 
 	ret = set_fifo(0, prio + 1);
@@ -1237,7 +1239,14 @@ static inline bool hold_cpu(struct __test_metadata *_metadata,
 	sup->held_cpu = first_cpu();
 	init_target(holder, sup, hold, 0);
 	holder->number = prio;
-	start_target(_metadata, holder);
+	pid = syscall(__NR_clone, CLONE_FILES | SIGCHLD, NULL, NULL, NULL, NULL);
+	ASSERT_LE(0, pid);
+	if (!pid) {
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
+		hold(holder);
+		_exit(0);
+	}
+	holder->tid = pid;
 	ASSERT_TRUE(WAIT_FOR(ATOMIC_GET(holder->ret)));
 	ASSERT_EQ(1, holder->ret);
 	return true;
