@@ -51,7 +51,6 @@ TEST_F(race, recv_and_leaving_targets)
 		if (ATOMIC_GET(r[i].finished) && r[i].ret == -ENOENT)
 			enoent++;
 	}
-	ATOMIC_SET(t->stop, 1);
 	if (enoent) {
 		kill_and_reap(_metadata, t);
 		stop_readers(_metadata, r, 2);
@@ -59,6 +58,7 @@ TEST_F(race, recv_and_leaving_targets)
 	if (c_differs(_metadata, &self->sup, enoent,
 		      "RECV gives ENOENT for a target that is gone") || enoent)
 		return;
+	ATOMIC_SET(t->stop, 1);
 	reap(_metadata, t);
 	stop_answering(_metadata, r, 2);
 }
