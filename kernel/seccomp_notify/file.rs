@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The listener's fd: its ioctls, whose arguments it checks, and its poll.
+//! The listener's fd: its ioctls, whose arguments it checks, its poll and its fdinfo.
 
 use crate::{
     listener::{

@@ -311,15 +311,11 @@ pub(crate) fn hold_target<R>(
 }
 
 /// Returns the target that is held from now on.
-fn begin_copy(mut inner: Pin<&mut Inner>, id: u64) -> Result<ARef<Task>> {
-    let due = inner
-        .as_mut()
-        .step(|table| table.get(id), Event::Copy)
-        .map_err(|_| ENOENT)?;
+fn begin_copy(inner: Pin<&mut Inner>, id: u64) -> Result<ARef<Task>> {
+    let mut target = inner.project().notifications.get(id).ok_or(ENOENT)?;
 
-    // There are none.
-    drop(due);
-    let target = inner.project().notifications.get(id).ok_or(ENOENT)?;
+    // This has no effect on the queue, nor on what is counted there, and wakes nobody.
+    target.value().state.step(Event::Copy).map_err(|_| ENOENT)?;
     Ok(target.task().into())
 }
 
@@ -406,7 +402,6 @@ pub(crate) fn requeue_all(listener: &Listener) -> usize {
 
 fn put_back(mut inner: Pin<&mut Inner>, id: u64) -> Result<Due> {
     let mut notification = awaiting_reply(inner.as_mut(), id).ok_or(ENOENT)?;
-
     let notification = notification.value();
 
     if !notification.requests.is_empty() || notification.is_installing {
