@@ -111,7 +111,10 @@ use core::{
         PhantomData,
         PhantomPinned, //
     },
-    mem::MaybeUninit,
+    mem::{
+        ManuallyDrop,
+        MaybeUninit, //
+    },
     ptr, //
 };
 
@@ -131,9 +134,8 @@ use core::{
 /// # Invariants
 ///
 /// - `waiters` is the number of nodes that [`WaiterList::wait`] has for this list. They are alive.
-/// - `list` links the `in_list` of such nodes.
-/// - `queued` is the number of nodes that are in `list`, or in the `front` of the table that this
-///   is the list of.
+/// - `list` links the `in_queue` of those whose `place` is [`Place::List`].
+/// - `queued` is the number of those that have a place.
 /// - A node is accessed through an exclusive reference to its list only, or, by its task, under
 ///   the lock that protects the list.
 #[pin_data(PinnedDrop)]
@@ -168,8 +170,8 @@ unsafe impl<T: Send, S: ?Sized + Sync> Send for WaiterList<T, S> {}
 /// # Invariants
 ///
 /// - `index` indexes the `in_index` of nodes of `list`.
-/// - `front` indexes the `in_front` of such nodes, by the ids that they have in `index`. What is in
-///   it is not in the queue of `list`.
+/// - `front` indexes the `in_queue` of those whose `place` is [`Place::Front`], by the ids that
+///   they have in `index`. There are none in a list that is not of a table.
 #[pin_data]
 pub struct WaiterTable<T, S: ?Sized = ()> {
     #[pin]
@@ -185,12 +187,56 @@ unsafe impl<T: Send, S: ?Sized + Sync> Send for WaiterTable<T, S> {}
 
 /// A waiter as it lies on the stack of its task.
 struct Node<T, S: ?Sized> {
-    in_list: list::Links,
+    place: Place,
+    /// Initialised for what has a place.
+    in_queue: QueueLinks,
     in_index: index::Links,
-    in_front: index::Links,
     sleeper: Sleeper,
     shared: *const S,
     value: T,
+}
+
+/// Where a waiter is in the queue.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Place {
+    /// Nowhere.
+    None,
+    /// In its list.
+    List,
+    /// In the front of its table, before all that is in the list.
+    Front,
+}
+
+/// The links of a waiter in the queue, of the kind that its place takes.
+#[repr(C)]
+union QueueLinks {
+    in_list: ManuallyDrop<list::Links>,
+    in_front: ManuallyDrop<index::Links>,
+}
+
+impl<T, S: ?Sized> Node<T, S> {
+    /// The links for [`Place::List`].
+    ///
+    /// # Safety
+    ///
+    /// `node` must be alive.
+    #[inline]
+    unsafe fn in_list(node: *mut Self) -> *mut list::Links {
+        // SAFETY: By the caller's promise, this is within the node. All fields of such a union are
+        // at its start.
+        unsafe { (&raw mut (*node).in_queue).cast() }
+    }
+
+    /// The links for [`Place::Front`].
+    ///
+    /// # Safety
+    ///
+    /// `node` must be alive.
+    #[inline]
+    unsafe fn in_front(node: *mut Self) -> *mut index::Links {
+        // SAFETY: As in `in_list()`.
+        unsafe { (&raw mut (*node).in_queue).cast() }
+    }
 }
 
 /// What a task finds its own waiter by, in [`WaiterList::own`].
@@ -259,9 +305,8 @@ impl<T, S: ?Sized> WaiterList<T, S> {
 
         // SAFETY: The node is ours, and gone before the current task leaves this function.
         unsafe {
-            list::Links::init(&raw mut (*node).in_list);
+            (&raw mut (*node).place).write(Place::None);
             index::Links::init(&raw mut (*node).in_index);
-            index::Links::init(&raw mut (*node).in_front);
             (&raw mut (*node).sleeper).write(Sleeper::current());
             (&raw mut (*node).shared).write(shared);
             (&raw mut (*node).value).write(value);
@@ -304,7 +349,9 @@ impl<T, S: ?Sized> WaiterList<T, S> {
         // the stack of a task that dies of one, the kernel cannot be trusted after that.
         unsafe {
             (*list).dequeue(node);
-            index::Links::remove(&raw mut (*node).in_index);
+            if (*node).in_index.is_linked() {
+                index::Links::remove(&raw mut (*node).in_index);
+            }
             // INVARIANT: Nothing leads to the node any more.
             (*list).waiters -= 1;
         }
@@ -341,8 +388,8 @@ impl<T, S: ?Sized> WaiterList<T, S> {
         if links.is_null() {
             return None;
         }
-        // SAFETY: By the type invariants, this is the `in_list` of a node.
-        let node = unsafe { container_of!(links, Node<T, S>, in_list) };
+        // SAFETY: By the type invariants, this is the `in_queue` of a node.
+        let node = unsafe { container_of!(links.cast::<QueueLinks>(), Node<T, S>, in_queue) };
         // INVARIANT: The node is one of this list.
         Some(Waiter { list: self, node })
     }
@@ -372,20 +419,20 @@ impl<T, S: ?Sized> WaiterList<T, S> {
     /// `node` must be one of this list.
     #[inline]
     unsafe fn dequeue(&mut self, node: *mut Node<T, S>) {
-        // INVARIANT: The node is in one of them, and then in none. SAFETY: By the type invariants,
-        // the node is alive and ours to access. The list that its links are in can only be this
-        // one, and the index the front of its table: who gets at the list of a table, by
+        // INVARIANT: The node leaves the place that it has. SAFETY: By the caller's promise, the
+        // node is alive and ours to access, and in this list if it is in one. What has access to
+        // the list of a table has it to the front, too: who gets at the list, by
         // `WaiterTable::list()` or as a waiter, has borrowed the whole table, and whoever is in
         // `wait()` has the lock that protects it.
         unsafe {
-            if (*node).in_list.is_linked() {
-                self.list.remove(&raw mut (*node).in_list);
-                self.queued -= 1;
-            } else if (*node).in_front.is_linked() {
-                index::Links::remove(&raw mut (*node).in_front);
-                self.queued -= 1;
+            match (*node).place {
+                Place::None => return,
+                Place::List => self.list.remove(Node::in_list(node)),
+                Place::Front => index::Links::remove(Node::in_front(node)),
             }
+            (*node).place = Place::None;
         }
+        self.queued -= 1;
     }
 }
 
@@ -434,8 +481,8 @@ impl<T, S: ?Sized> WaiterTable<T, S> {
         if links.is_null() {
             return self.list().first();
         }
-        // SAFETY: By the type invariants, this is the `in_front` of a node.
-        let node = unsafe { container_of!(links, Node<T, S>, in_front) };
+        // SAFETY: By the type invariants, this is the `in_queue` of a node.
+        let node = unsafe { container_of!(links.cast::<QueueLinks>(), Node<T, S>, in_queue) };
         // INVARIANT: The node is one of the table's list.
         Some(Waiter {
             list: self.list(),
@@ -519,10 +566,13 @@ impl<T, S: ?Sized> WaiterTable<T, S> {
 
         waiter.dequeue();
         let this = self.project();
-        // SAFETY: By the invariants of `Waiter`, the node is one of the list, thus alive and ours
-        // to access. It was in no index by these links, and leaves this one before it dies, while
-        // the table is where it is, pinned. No other waiter has the id.
-        unsafe { this.front.insert_as(&raw mut (*node).in_front, id) };
+        // INVARIANT: The node has this place now. SAFETY: By the invariants of `Waiter`, the node is
+        // one of the list, thus alive and ours to access. It is in no place, and leaves this one
+        // before it dies, while the table is where it is, pinned. No other waiter has the id.
+        unsafe {
+            this.front.insert_as(Node::in_front(node), id);
+            (*node).place = Place::Front;
+        }
         *this.list.project().queued += 1;
     }
 
@@ -567,10 +617,12 @@ impl<T, S: ?Sized> Waiter<'_, T, S> {
         // SAFETY: By the type invariants, the node is alive and ours to access, and with its list
         // its table is.
         unsafe {
-            if (*self.node).in_front.is_linked() {
+            if (*self.node).place == Place::Front {
                 self.dequeue();
             }
-            index::Links::remove(&raw mut (*self.node).in_index);
+            if (*self.node).in_index.is_linked() {
+                index::Links::remove(&raw mut (*self.node).in_index);
+            }
         }
     }
 
@@ -610,14 +662,14 @@ impl<T, S: ?Sized> Waiter<'_, T, S> {
     #[inline]
     pub fn is_queued(&self) -> bool {
         // SAFETY: By the type invariants, the node is alive and ours to access.
-        unsafe { (*self.node).in_list.is_linked() || (*self.node).in_front.is_linked() }
+        unsafe { (*self.node).place != Place::None }
     }
 
     /// Puts the waiter at the end of the queue, unless it is queued.
     #[inline]
     pub fn enqueue_last(&mut self) {
         if !self.is_queued() {
-            let (list, links) = self.links();
+            let (list, links) = self.enter_list();
 
             // SAFETY: The links are in no list, and leave this one before their node dies. Only
             // who has access to this list has access to the node.
@@ -629,7 +681,7 @@ impl<T, S: ?Sized> Waiter<'_, T, S> {
     #[inline]
     pub fn enqueue_first(&mut self) {
         if !self.is_queued() {
-            let (list, links) = self.links();
+            let (list, links) = self.enter_list();
 
             // SAFETY: As in `enqueue_last()`.
             unsafe { list.insert_first(links) };
@@ -643,14 +695,18 @@ impl<T, S: ?Sized> Waiter<'_, T, S> {
         unsafe { Pin::into_inner_unchecked(self.list.as_mut()).dequeue(self.node) };
     }
 
-    /// The list, in which there is one more now, and the node's links in it.
+    /// Gives the node, which has none, a place in the list. Returns that and the node's links, for
+    /// the caller to insert.
     #[inline]
-    fn links(&mut self) -> (&mut List, *mut list::Links) {
-        // SAFETY: By the type invariants, the node is alive and ours to access.
-        let links = unsafe { &raw mut (*self.node).in_list };
+    fn enter_list(&mut self) -> (&mut List, *mut list::Links) {
         let list = self.list.as_mut().project();
 
         *list.queued += 1;
+        // SAFETY: By the type invariants, the node is alive and ours to access.
+        let links = unsafe {
+            (*self.node).place = Place::List;
+            Node::in_list(self.node)
+        };
         (list.list, links)
     }
 }

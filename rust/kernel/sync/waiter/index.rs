@@ -103,23 +103,24 @@ impl Links {
         !self.place.is_null()
     }
 
-    /// Takes an element out of the index that it is in, if any.
+    /// Takes an element out of the index that it is in.
     ///
     /// # Safety
     ///
-    /// `links` must be initialised, and the caller must have exclusive access to the index.
+    /// `links` must be in an index to which the caller has exclusive access.
     #[inline]
     pub(super) unsafe fn remove(links: *mut Self) {
         // SAFETY: By the caller's promise, the element is ours to access, and by the invariants of
         // the index, what is in one has children, which are what is below its place.
         unsafe {
-            let place = (*links).place;
+            let place = mem::replace(&mut (*links).place, ptr::null_mut());
+            let children = (*links).children.assume_init();
 
-            if place.is_null() {
-                return;
+            if children == [ptr::null_mut(); FANOUT] {
+                *place = ptr::null_mut();
+            } else {
+                Self::fill(place, children);
             }
-            (*links).place = ptr::null_mut();
-            Self::fill(place, (*links).children.assume_init());
         }
     }
 
@@ -129,7 +130,6 @@ impl Links {
     ///
     /// `place` must be in an index to which the caller has exclusive access, and `children` lead
     /// to what is below it.
-    #[inline]
     unsafe fn fill(mut place: *mut *mut Self, mut children: [*mut Self; FANOUT]) {
         // INVARIANT: The oldest child takes the place: the ids of all below share the digits that
         // lead there. It leaves a place of its own, which is filled in turn.
@@ -368,8 +368,8 @@ impl Index {
     ///
     /// # Safety
     ///
-    /// `links` must be initialised, and in no index. The index must stay where it is until the
-    /// element is removed; so must the element, and stay alive, and must only be accessed
+    /// `links` must be valid for writing, and in no index. The index must stay where it is until
+    /// the element is removed; so must the element, and stay alive, and must only be accessed
     /// through exclusive access to this index.
     #[inline]
     pub(super) unsafe fn insert(&mut self, links: *mut Links) -> u64 {

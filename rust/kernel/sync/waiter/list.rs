@@ -3,19 +3,18 @@
 //! An intrusive list: the caller owns the elements.
 //!
 //! This knows neither tasks nor locks: only how elements are linked, and which of these pointers
-//! are valid when.
+//! are valid when. Which elements are in a list is for the caller to know.
 
 use core::{
     marker::PhantomPinned,
-    mem::MaybeUninit,
     ptr, //
 };
 
 /// The part of an element that links it with its neighbours.
 pub(super) struct Links {
-    /// Null at the start of the list. Initialised for what is in a list.
-    prev: MaybeUninit<*mut Links>,
-    /// Null at the end of the list. What is in no list leads to itself.
+    /// Null at the start of the list.
+    prev: *mut Links,
+    /// Null at the end of the list.
     next: *mut Links,
 }
 
@@ -31,26 +30,6 @@ pub(super) struct List {
     last: *mut Links,
     // Not `Unpin`, so that exclusive references to the list claim nothing about its elements.
     _pin: PhantomPinned,
-}
-
-impl Links {
-    /// Initialises the links of an element that is in no list.
-    ///
-    /// # Safety
-    ///
-    /// `links` must be valid for writing, and nobody else may have access to it.
-    #[inline]
-    pub(super) unsafe fn init(links: *mut Self) {
-        // SAFETY: The caller promises that this can be written to. The rest may stay
-        // uninitialised.
-        unsafe { (&raw mut (*links).next).write(links) };
-    }
-
-    /// Whether the element is in a list.
-    #[inline]
-    pub(super) fn is_linked(&self) -> bool {
-        !ptr::eq(self.next, self)
-    }
 }
 
 impl List {
@@ -75,8 +54,8 @@ impl List {
     ///
     /// # Safety
     ///
-    /// `links` must be initialised, and in no list. Until it is removed it must stay alive and
-    /// where it is, and must only be accessed through exclusive access to this list.
+    /// `links` must be valid for writing, and in no list. Until it is removed it must stay alive
+    /// and where it is, and must only be accessed through exclusive access to this list.
     #[inline]
     pub(super) unsafe fn insert_first(&mut self, links: *mut Links) {
         // SAFETY: Null and the first element are neighbours; the rest is what the caller promises.
@@ -107,8 +86,7 @@ impl List {
         // neighbours are in this list, or null, so that `next_of()` and `prev_of()` may be asked
         // for their pointers.
         unsafe {
-            (*links).prev = MaybeUninit::new(prev);
-            (*links).next = next;
+            links.write(Links { prev, next });
             *self.next_of(prev) = links;
             *self.prev_of(next) = links;
         }
@@ -122,15 +100,13 @@ impl List {
     #[inline]
     pub(super) unsafe fn remove(&mut self, links: *mut Links) {
         // INVARIANT: The neighbours lead to each other, and nothing leads to the element.
-        // SAFETY: By the type invariants, the element is ours to access, what it is linked with is
-        // initialised, and its neighbours are in this list or null.
+        // SAFETY: By the type invariants, the element is ours to access, and its neighbours are in
+        // this list or null.
         unsafe {
-            let prev = (*links).prev.assume_init();
-            let next = (*links).next;
+            let Links { prev, next } = *links;
 
             *self.next_of(prev) = next;
             *self.prev_of(next) = prev;
-            (*links).next = links;
         }
     }
 
@@ -159,9 +135,8 @@ impl List {
         if links.is_null() {
             &raw mut self.last
         } else {
-            // SAFETY: By the type invariants, what is in this list is alive. A `MaybeUninit` has
-            // the layout of what it holds.
-            unsafe { (&raw mut (*links).prev).cast() }
+            // SAFETY: By the type invariants, what is in this list is alive.
+            unsafe { &raw mut (*links).prev }
         }
     }
 }

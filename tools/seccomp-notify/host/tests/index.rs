@@ -58,11 +58,13 @@ impl Both {
     fn remove(&mut self, age: u64) {
         let element = self.elements.remove(&age).unwrap();
 
-        self.at_front.remove(&age);
+        let is_in_front = self.at_front.remove(&age);
         // SAFETY: The element is in the map, and so is alive, and in no other index.
         unsafe {
             Links::remove(&raw mut (*element).links);
-            Links::remove(&raw mut (*element).in_front);
+            if is_in_front {
+                Links::remove(&raw mut (*element).in_front);
+            }
             drop(Box::from_raw(element.cast::<MaybeUninit<Element>>()));
         }
     }
