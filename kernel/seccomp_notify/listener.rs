@@ -75,10 +75,10 @@ pub(crate) struct Inner {
     pub(crate) readers: Readers,
     #[pin]
     pub(crate) requests: Requests,
-    /// How many notifications await a reply.
+    /// How many notifications there are that are in the queue, or await a reply, or both.
+    awaited: usize,
+    /// How many of them await a reply, as a reader has them.
     awaiting_reply: usize,
-    /// How many of them are in the queue, too, for a signal.
-    requeued: usize,
     /// How many filters have tasks that can make a notification, or are about to.
     filters: usize,
     /// There was a filter whose tasks are all gone.
@@ -348,8 +348,8 @@ impl Inner {
             notifications <- Notifications::new(random_u64()),
             readers <- Readers::new(),
             requests <- Requests::new(FIRST_REQUEST),
+            awaited: 0,
             awaiting_reply: 0,
-            requeued: 0,
             filters: 0,
             was_used: false,
             is_unused: false,
@@ -372,10 +372,12 @@ impl Inner {
 
     /// How many notifications there are in each state.
     pub(crate) fn counts(&self) -> Counts {
+        let queued = self.notifications.queued();
+
         Counts {
-            queued: self.notifications.queued() - self.requeued,
-            delivered: self.awaiting_reply - self.requeued,
-            requeued: self.requeued,
+            queued: self.awaited - self.awaiting_reply,
+            delivered: self.awaited - queued,
+            requeued: queued + self.awaiting_reply - self.awaited,
         }
     }
 
@@ -406,6 +408,7 @@ impl Inner {
         let id = this.notifications.as_mut().assign_id(ticket);
         if let (Some(id), Some(mut notification)) = (id, this.notifications.list().own(ticket)) {
             notification.enqueue_last();
+            *this.awaited += 1;
             trace::queued(id, notification.shared());
         }
         let wakeups = Wakeups {
@@ -432,12 +435,12 @@ impl Inner {
         let mut notification = find(this.notifications).ok_or(ENOENT)?;
         let state = &mut notification.value().state;
 
-        let (awaited_reply, was_requeued) = (state.awaits_reply(), state.is_requeued());
+        let (was_awaited, awaited_reply) = (state.is_awaited(), state.awaits_reply());
         let effects = state.step(event).map_err(|refusal| match refusal {
             Refusal::NotDelivered => EINPROGRESS,
             Refusal::Gone => ENOENT,
         })?;
-        let (awaits_reply, is_requeued) = (state.awaits_reply(), state.is_requeued());
+        let (is_awaited, awaits_reply) = (state.is_awaited(), state.awaits_reply());
 
         let target = if effects.wake {
             notification.end_sleep()
@@ -473,10 +476,10 @@ impl Inner {
         } else if awaited_reply && !awaits_reply {
             *this.awaiting_reply -= 1;
         }
-        if is_requeued && !was_requeued {
-            *this.requeued += 1;
-        } else if was_requeued && !is_requeued {
-            *this.requeued -= 1;
+        if is_awaited && !was_awaited {
+            *this.awaited += 1;
+        } else if was_awaited && !is_awaited {
+            *this.awaited -= 1;
         }
         Ok(Due {
             target,

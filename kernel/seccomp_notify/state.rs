@@ -228,10 +228,16 @@ impl NotificationState {
         )
     }
 
+    /// Whether an answer is awaited: the notification is in the queue, or a reader has it, or both.
+    #[inline]
+    pub(crate) const fn is_awaited(&self) -> bool {
+        matches!(self.answer, Answer::Awaited)
+    }
+
     /// Whether the notification waits in the queue for a reader.
     #[inline]
     pub(crate) const fn is_queued(&self) -> bool {
-        matches!(self.answer, Answer::Awaited)
+        self.is_awaited()
             && if self.signalled {
                 self.telling.is_none()
             } else {
@@ -242,13 +248,7 @@ impl NotificationState {
     /// Whether a reader has the notification and may answer.
     #[inline]
     pub(crate) const fn awaits_reply(&self) -> bool {
-        matches!(self.answer, Answer::Awaited) && self.is_held()
-    }
-
-    /// Whether a reader has the notification, and it is in the queue again, for a signal.
-    #[inline]
-    pub(crate) const fn is_requeued(&self) -> bool {
-        self.signalled && self.is_queued() && self.is_held()
+        self.is_awaited() && self.is_held()
     }
 
     /// Whether a reader has the notification.
