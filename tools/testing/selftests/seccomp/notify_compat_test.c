@@ -12,6 +12,10 @@
 #define RESULT_32BIT	0x12345678
 #define RESULT_64BIT	0x123456789LL
 
+/* What a 64-bit target has in its memory, and what becomes of it. */
+static const char before[] = "as it was";
+static const char after[] = "as it is.";
+
 static void exec_32bit(const char *mode, unsigned long arg)
 {
 	char path[PATH_MAX + 4], number[32];
@@ -119,6 +123,70 @@ static int ask_for_pidfd(struct supervisor *sup, struct seccomp_notif *n)
 	return 0;
 }
 
+static int copy(struct supervisor *sup, struct seccomp_notif *n, __u64 buf,
+		unsigned int flags)
+{
+	/* The address has more bits than a pointer here. */
+	struct seccomp_notif_mem args = {
+		.id = n->id,
+		.addr = n->data.args[1],
+		.buf = buf,
+		.len = sizeof(before),
+		.flags = flags,
+	};
+	int ret = ioctl(sup->listener, SECCOMP_IOCTL_NOTIF_MEM, &args);
+
+	return ret < 0 ? -errno : ret;
+}
+
+/* What the target of @n has at its second argument, and gets there. */
+static int read_and_write(struct supervisor *sup, struct seccomp_notif *n)
+{
+	bool is_c = set_flags(sup, SECCOMP_USER_NOTIF_FD_SIGNALED) == -EINVAL;
+	char buf[sizeof(before)] = {};
+	__u64 here = (uintptr_t)buf;
+
+	set_flags(sup, 0);
+	if (is_c)
+		return copy(sup, n, here, 0) != -EINVAL;
+	if (copy(sup, n, here, 0) != sizeof(buf) || strcmp(buf, before))
+		return 2;
+	strcpy(buf, after);
+	if (copy(sup, n, here, SECCOMP_NOTIF_MEM_WRITE) != sizeof(buf))
+		return 3;
+	memset(buf, 0, sizeof(buf));
+	if (copy(sup, n, here, 0) != sizeof(buf) || strcmp(buf, after))
+		return 4;
+	/* It is not cut to the size of a pointer. */
+	if (copy(sup, n, here | 1ULL << 32, 0) != -EFAULT)
+		return 5;
+	if (copy(sup, n, here, 1U << 31) != -EINVAL)
+		return 6;
+	return 0;
+}
+
+/* Has @n received once more, and again with all. */
+static int put_back(struct supervisor *sup, struct seccomp_notif *n)
+{
+	bool is_c = set_flags(sup, SECCOMP_USER_NOTIF_FD_SIGNALED) == -EINVAL;
+	struct seccomp_notif again;
+
+	set_flags(sup, 0);
+	if (is_c)
+		return notif_requeue(sup, n->id, 0) != -EINVAL;
+	if (notif_requeue(sup, n->id, 0) != 1 || poll_now(sup) != POLL_QUEUED)
+		return 2;
+	if (recv_notif(sup, &again) || memcmp(&again, n, sizeof(again)))
+		return 3;
+	if (notif_requeue(sup, 0, SECCOMP_NOTIF_REQUEUE_ALL) != 1)
+		return 4;
+	if (recv_notif(sup, &again) || memcmp(&again, n, sizeof(again)))
+		return 5;
+	if (notif_requeue(sup, n->id, 1U << 31) != -EINVAL)
+		return 6;
+	return 0;
+}
+
 static int supervise_main(int listener)
 {
 	struct supervisor sup = { .listener = listener };
@@ -148,6 +216,12 @@ static int supervise_main(int listener)
 	ret = ask_for_pidfd(&sup, &n);
 	if (ret)
 		return 30 + ret;
+	ret = read_and_write(&sup, &n);
+	if (ret)
+		return 40 + ret;
+	ret = put_back(&sup, &n);
+	if (ret)
+		return 50 + ret;
 	ret = answer_and_recv(&sup, &n);
 	if (ret)
 		return 10 + ret;
@@ -359,9 +433,13 @@ TEST_F(compat, target)
 
 static void call_twice(struct target *t)
 {
-	trapped_call(t);
-	t->number = t->ret;
-	trapped_call(t);
+	char text[sizeof(before)];
+
+	strcpy(text, before);
+	t->number = syscall(NR_TRAPPED, t->arg, text, 3, 4, 5, 6);
+	t->ret = syscall(NR_TRAPPED, t->arg, text, 3, 4, 5, 6);
+	t->err = errno;
+	ATOMIC_INC(t->done);
 }
 
 TEST_F(compat, supervisor)
