@@ -12,7 +12,8 @@
 # Leaves in build/bench: results.json, results.md, chart.svg, the profiles, and
 # what the benchmark program said in each guest.
 #
-# QUICK=1 takes fewer round trips, and draws nothing.
+# QUICK=1 takes fewer round trips, and nothing twice but what varies, and draws
+# nothing.
 #
 # usage: bench.sh
 
@@ -25,14 +26,20 @@ PROGRAM=seccomp_notify_bench
 SELFTEST=tools/testing/selftests/seccomp/$PROGRAM.c
 MATPLOTLIB_VERSION=3.10.0
 
-# Round trips for a figure; of each of 16 targets; how often that is timed.
+# Round trips for a figure; of each of 16 targets; how often that is timed, and
+# by how many turns.
 rounds=2000
 smp_rounds=500
 times=5
+turns='1 2'
+# What is measured once more: all, or these figures.
+again=''
 if [[ -n $QUICK ]]; then
 	rounds=1000
 	smp_rounds=125
 	times=3
+	turns=1
+	again='hold hold-unused'
 fi
 
 build_program() {
@@ -73,6 +80,10 @@ measure() {
 		die "the benchmark did not come to its end in the guest (status $status), see above" \
 			"what it said is in $RESULTS/$name.out, and what the kernel said in $RESULTS/$name.dmesg"
 	fi
+	# What hangs for seconds may come to its end, too.
+	if grep -nE 'BUG: |WARNING: |Oops|soft lockup|rcu.*stall' "$RESULTS/$name.dmesg" >&2; then
+		die "the kernel complained while it was measured, see above" "all of it is in $RESULTS/$name.dmesg"
+	fi
 	say "$name: $(grep -c . "$RESULTS/$name.txt") figures, $(clock $((SECONDS - started)))"
 }
 
@@ -106,12 +117,11 @@ rm -f "$RESULTS"/*.{txt,out,dmesg,md}
 build_program
 [[ -n $QUICK ]] || install_matplotlib
 
-for run in 1 2; do
-	in_pairs "icount-$run" "-r $rounds"
-done
+in_pairs icount-1 "-r $rounds"
+in_pairs icount-2 "-r $rounds $again"
 [[ -n $QUICK ]] || measure icount-1-rust-outline rust-outline bench-guest.sh "-r $rounds" --icount
 in_pairs smp "-r $smp_rounds smp" --cpus 4
-for run in 1 2; do
+for run in $turns; do
 	for flavour in c rust; do
 		# Beside another guest, it would be the other that is timed.
 		measure "overcommit-$run-$flavour" "$flavour" overcommit-guest.sh "$times -r $smp_rounds" \
