@@ -258,7 +258,7 @@ impl Listener {
     /// Wakes a reader that is not frozen, if there is one. One that is frozen looks at the queue
     /// when it is thawed.
     #[cold]
-    fn wake_another_reader(&self) {
+    pub(crate) fn wake_another_reader(&self) {
         loop {
             let mut wakeups = self.lock().as_mut().wake_another_reader();
 

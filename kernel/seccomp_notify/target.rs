@@ -4,6 +4,7 @@
 
 use crate::{
     listener::{
+        Due,
         Inner,
         Listener,
         Wakeups,
@@ -22,7 +23,6 @@ use crate::{
         WaitKillable, //
     },
 };
-use core::mem;
 use kernel::{
     prelude::*,
     seccomp::{
@@ -50,6 +50,27 @@ enum Next {
     Install,
     /// It sleeps.
     Sleep(Sleep),
+}
+
+/// The wake-ups that are due when the target releases the lock next.
+struct Pending {
+    /// Who requested the fd that the target has just installed.
+    caller: Wakeup,
+    others: Wakeups,
+}
+
+impl Pending {
+    fn is_due(&self) -> bool {
+        self.caller.is_due() || self.others.is_due()
+    }
+
+    /// Carries the wake-ups out, with the lock released. None is left then. It does not sleep.
+    ///
+    /// Returns false as [`Wakeups::wake`] does.
+    fn wake(&mut self, listener: &Listener) -> bool {
+        self.caller.wake();
+        self.others.wake(listener.pollers())
+    }
 }
 
 /// Notifies the supervisor of the system call `data` that the current task, `target`, has entered,
@@ -127,7 +148,7 @@ fn outcome(
 
 /// Waits for the answer, does what the target is asked for meanwhile, and heeds signals.
 ///
-/// `wakeups` are those that are due.
+/// `others` are the wake-ups that are due.
 #[cold]
 fn wait_on<'p>(
     listener: &Listener,
@@ -135,28 +156,33 @@ fn wait_on<'p>(
     held: &mut Held<'p, Inner, MutexBackend>,
     ticket: &NotificationTicket<'p>,
     id: Option<u64>,
-    mut wakeups: Wakeups,
+    others: Wakeups,
 ) -> Reply {
+    let mut due = Pending {
+        caller: Wakeup::NONE,
+        others,
+    };
+
     loop {
         let mut signal = None;
 
         // What looks like a signal is settled first, each time that the target wakes.
         if current!().signal_pending() {
-            signal = settle(listener, target, held, &mut wakeups);
+            signal = settle(listener, target, held, &mut due);
         }
-        match next(held.data(), ticket, signal, &mut wakeups) {
+        match next(held.data(), ticket, signal, &mut due.others) {
             Next::Leave => break,
-            Next::Install => install_fd(listener, target, held, ticket, id, &mut wakeups),
+            Next::Install => install_fd(listener, target, held, ticket, id, &mut due),
             Next::Sleep(how) => {
                 // A reader that is frozen does not count: the next is woken.
-                if !held.sleep(ticket, how, || wakeups.wake(listener.pollers())) {
-                    wakeups = held.data().wake_another_reader();
+                if !held.sleep(ticket, how, || due.wake(listener)) {
+                    due.others = held.data().wake_another_reader();
                 }
             }
         }
     }
 
-    wake_unlocked(listener, held, &mut wakeups);
+    wake_unlocked(listener, held, &mut due);
     while has_requests(held.data(), ticket) {
         end_requests(held, ticket);
     }
@@ -181,9 +207,9 @@ fn settle(
     listener: &Listener,
     target: &SyscallEntry,
     held: &mut Held<'_, Inner, MutexBackend>,
-    wakeups: &mut Wakeups,
+    due: &mut Pending,
 ) -> Option<Signal> {
-    wake_unlocked(listener, held, wakeups);
+    wake_unlocked(listener, held, due);
     loop {
         let report = held.data().fd_signalled;
         let is_signal = held.unlocked(|| target.settle_signal_pending(report));
@@ -195,16 +221,12 @@ fn settle(
     }
 }
 
-/// Releases the lock to carry `wakeups` out, if there are any.
-fn wake_unlocked(
-    listener: &Listener,
-    held: &mut Held<'_, Inner, MutexBackend>,
-    wakeups: &mut Wakeups,
-) {
-    if wakeups.is_due() {
-        let due = mem::replace(wakeups, Wakeups::NONE);
-
-        held.unlocked(|| listener.wake(due));
+/// Releases the lock to carry the wake-ups out, if there are any.
+fn wake_unlocked(listener: &Listener, held: &mut Held<'_, Inner, MutexBackend>, due: &mut Pending) {
+    while due.is_due() {
+        if !held.unlocked(|| due.wake(listener)) {
+            due.others = held.data().wake_another_reader();
+        }
     }
 }
 
@@ -277,9 +299,9 @@ fn set_installing(inner: Pin<&mut Inner>, ticket: &NotificationTicket<'_>, is_in
 }
 
 /// Installs the oldest fd that is requested for the current task, with the lock released, and
-/// tells who requested it.
+/// has who requested it woken.
 ///
-/// `wakeups` are carried out before, and are what is due afterwards.
+/// The wake-ups that are `due` are carried out before, and are others afterwards.
 #[cold]
 fn install_fd(
     listener: &Listener,
@@ -287,7 +309,7 @@ fn install_fd(
     held: &mut Held<'_, Inner, MutexBackend>,
     ticket: &NotificationTicket<'_>,
     id: Option<u64>,
-    wakeups: &mut Wakeups,
+    due: &mut Pending,
 ) {
     let Some(Install {
         request,
@@ -297,9 +319,10 @@ fn install_fd(
     else {
         return;
     };
-    let due = mem::replace(wakeups, Wakeups::NONE);
     let result = held.unlocked(|| {
-        listener.wake(due);
+        if !due.wake(listener) {
+            listener.wake_another_reader();
+        }
         match fd.number {
             Some(number) => fd.file.receive_replace(number, fd.flags, target),
             None => fd.file.receive(fd.flags, target),
@@ -316,25 +339,19 @@ fn install_fd(
             Err(_) => Event::FdFailed,
         };
 
-        if let Ok(due) = held.data().step(|table| table.list().own(ticket), event) {
-            *wakeups = due.others;
+        if let Ok(Due { others, .. }) = held.data().step(|table| table.list().own(ticket), event) {
+            due.others = others;
         }
     }
-    let (mut caller, fd) = match held.data().project().requests.get(request) {
-        Some(mut request) => {
-            request.value().progress = Progress::Done(result);
-            // The caller drops the file: here that would be put off until the system call returns.
-            request.value().fd = Some(fd);
-            (request.end_sleep(), None)
-        }
-        // It was killed meanwhile.
-        None => (Wakeup::NONE, Some(fd)),
-    };
-
-    held.unlocked(|| {
-        caller.wake();
-        drop(fd);
-    });
+    if let Some(mut request) = held.data().project().requests.get(request) {
+        request.value().progress = Progress::Done(result);
+        // The caller drops the file: here that would be put off until the system call returns.
+        request.value().fd = Some(fd);
+        due.caller = request.end_sleep();
+        return;
+    }
+    // The caller was killed meanwhile.
+    held.unlocked(|| drop(fd));
 }
 
 /// Whether fds are requested for the current task that it has not taken.
