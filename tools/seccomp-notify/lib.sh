@@ -70,22 +70,36 @@ flavour_of() {
 	rust | c) ;;
 	*) die "IMPL=${1:-$IMPL} is not an implementation" "use IMPL=rust or IMPL=c" ;;
 	esac
-	printf '%s%s\n' "${DEBUG:+debug-}" "${1:-$IMPL}"
+	printf '%s%s\n' "$(debug_prefix)" "${1:-$IMPL}"
+}
+
+# The kernels that find what others do not, by what DEBUG says. The fragment of
+# each has its name.
+debug_prefix() {
+	case $DEBUG in
+	'') ;;
+	1) printf 'debug-' ;;
+	kcsan | rt) printf '%s-' "$DEBUG" ;;
+	*) die "DEBUG=$DEBUG is no kind of kernel" "use DEBUG=1, DEBUG=kcsan or DEBUG=rt" ;;
+	esac
 }
 
 # The fragments a flavour is configured from. Two of them belong to the tests
 # that need them, and lie there.
 flavour_fragments() {
-	local config=$TOOLS/kernel
+	local config=$TOOLS/kernel name=$1 kind
 	local -a list=("$config/lean.config" "$LINUX/tools/testing/selftests/seccomp/config")
 
-	[[ $1 != debug-* ]] || list+=("$config/debug.config")
-	case ${1#debug-} in
+	for kind in debug kcsan rt; do
+		[[ $name != "$kind"-* ]] || list+=("$config/$kind.config")
+		name=${name#"$kind"-}
+	done
+	case $name in
 	rust) list+=("$config/rust.config") ;;
 	rust-outline) list+=("$config/rust.config" "$config/outline.config") ;;
 	c) list+=("$config/c.config") ;;
 	kunit) list+=("$LINUX/kernel/seccomp_notify/.kunitconfig" "$config/kunit.config") ;;
-	*) die "no kernel is called $1" "there are: rust c kunit rust-outline debug-rust debug-c debug-kunit" ;;
+	*) die "no kernel is called $1" "there are: rust c kunit rust-outline, and all of them with debug- kcsan- rt- before" ;;
 	esac
 	# What "make menuconfig" changed.
 	[[ ! -e $BUILD/local.config ]] || list+=("$BUILD/local.config")

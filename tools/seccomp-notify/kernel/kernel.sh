@@ -3,7 +3,7 @@
 #
 # Builds one flavour of the kernel: lays the sources, configures, makes.
 #
-# usage: kernel.sh [rust|c|kunit|rust-outline|debug-rust|debug-c|debug-kunit] [config|menuconfig]
+# usage: kernel.sh [[debug-|kcsan-|rt-](rust|c|kunit|rust-outline)] [config|menuconfig]
 #
 # The full log is build/log/kernel-<flavour>.log.
 
@@ -20,14 +20,13 @@ jobs=$(nproc)
 # Start from a built neighbour, so that only what the configuration changes is
 # built again.  make(1) compares commands too, and some name the directory.
 seed() {
-	local from
+	local from kind=''
 
 	[[ ! -e $out/vmlinux ]] || return 0
-	case $flavour in
-	rust) from=c ;;
-	c | kunit | rust-outline) from=rust ;;
-	debug-rust) from=debug-c ;;
-	debug-c | debug-kunit) from=debug-rust ;;
+	[[ $flavour != @(debug|kcsan|rt)-* ]] || kind=${flavour%%-*}-
+	case ${flavour#"$kind"} in
+	rust) from=${kind}c ;;
+	*) from=${kind}rust ;;
 	esac
 	[[ -e $BUILD/$from/vmlinux && -e $BUILD/$from/.fragments ]] || return 0
 	say "$flavour: starting from the $from kernel's objects"

@@ -7,10 +7,10 @@
 RESULTS=$BUILD/test
 KSELFTEST=$BUILD/kselftest
 SKIPS=$TOOLS/test/expected-skips
-# With KASAN and lockdep, a guest takes its time.
+# A kernel that checks itself takes its time.
 slow=${DEBUG:+4}
 slow=${slow:-1}
-prefix=${DEBUG:+debug-}
+prefix=$(debug_prefix)
 
 passed=0
 failed=0

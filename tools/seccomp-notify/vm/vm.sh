@@ -52,8 +52,8 @@ done
 action=${1:-shell}
 command=${2:-}
 image=$(image_of "$flavour")
-[[ -e $image ]] || die "there is no $image" "build it: make kernel IMPL=${flavour#debug-}${DEBUG:+ DEBUG=1}"
-[[ $flavour != debug-* ]] || memory=2G
+[[ -e $image ]] || die "there is no $image" "build it: make kernel IMPL=${flavour##*-}${DEBUG:+ DEBUG=$DEBUG}"
+[[ $flavour != @(debug|kcsan)-* ]] || memory=2G
 
 # KVM may be there and not work.  Believe only a guest that came up with it.
 probe_kvm() {
