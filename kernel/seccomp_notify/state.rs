@@ -266,9 +266,12 @@ impl NotificationState {
     /// Whether a signal may be pending for the target of which the supervisor was not told, and
     /// which does not interrupt it.
     pub(crate) const fn ignores_signals(&self) -> bool {
-        matches!(self.answer, Answer::Awaited | Answer::Installing { .. })
-            && self.waits_killable()
-            && !self.signalled
+        let may_be_told_of = matches!(
+            self.answer,
+            Answer::Awaited | Answer::Installing { .. } | Answer::Deferred(Outcome::Requeue)
+        );
+
+        may_be_told_of && self.waits_killable() && !self.signalled
     }
 
     /// What the state is called, as in the documentation.

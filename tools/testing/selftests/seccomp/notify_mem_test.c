@@ -429,19 +429,30 @@ FIXTURE(held)
 {
 	struct supervisor sup;
 	struct slow_file slow;
-	char *page;		/* of that file, where the target has it, too */
+	char *page;		/* of that file */
 };
+
+/* Returns a page of the slow file, where targets will have it, too. */
+static char *supervise_with_page(struct __test_metadata *_metadata,
+				 struct supervisor *sup, struct slow_file *slow,
+				 unsigned int filter_flags)
+{
+	char *page;
+
+	init_supervisor(_metadata, sup);
+	if (!slow_open(_metadata, slow))
+		return NULL;
+	page = mmap(NULL, SLOW_FILE_SIZE, PROT_READ | PROT_WRITE, MAP_PRIVATE,
+		    slow->fd, 0);
+	ASSERT_TRUE(page != MAP_FAILED);
+	supervise(_metadata, sup, filter_flags);
+	knows_mem(_metadata, sup);
+	return page;
+}
 
 FIXTURE_SETUP(held)
 {
-	init_supervisor(_metadata, &self->sup);
-	if (!slow_open(_metadata, &self->slow))
-		return;
-	self->page = mmap(NULL, SLOW_FILE_SIZE, PROT_READ | PROT_WRITE,
-			  MAP_PRIVATE, self->slow.fd, 0);
-	ASSERT_TRUE(self->page != MAP_FAILED);
-	supervise(_metadata, &self->sup, 0);
-	knows_mem(_metadata, &self->sup);
+	self->page = supervise_with_page(_metadata, &self->sup, &self->slow, 0);
 }
 
 FIXTURE_TEARDOWN(held)
@@ -755,6 +766,57 @@ TEST_F(held, a_requeue_waits)
 	EXPECT_EQ(n.id, again.id);
 	EXPECT_EQ(0, reply_value(sup, n.id, 4));
 	expect_result(_metadata, t, 4, 0);
+}
+
+/*
+ * What a filter has targets ignore
+ */
+
+FIXTURE(held_killable)
+{
+	struct supervisor sup;
+	struct slow_file slow;
+	char *page;
+};
+
+FIXTURE_SETUP(held_killable)
+{
+	self->page = supervise_with_page(_metadata, &self->sup, &self->slow,
+					 SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV);
+}
+
+FIXTURE_TEARDOWN(held_killable)
+{
+	slow_close(&self->slow);
+	munmap(self->page, SLOW_FILE_SIZE);
+	end_supervisor(_metadata, &self->sup);
+}
+
+/* The flag is set while it is neither in the queue nor with the supervisor. */
+TEST_F(held_killable, an_ignored_signal_is_told_of_after_a_requeue)
+{
+	struct supervisor *sup = &self->sup;
+	struct seccomp_notif n, again;
+	struct copier c;
+	struct target *t;
+
+	t = spawn_delivered(_metadata, sup, call_with_handler, &n);
+	start_slow_copy(_metadata, sup, &c, n.id, self->page, 0, &self->slow);
+	EXPECT_EQ(1, notif_requeue(sup, n.id, 0));
+	ASSERT_EQ(0, kill(t->tid, SIGUSR1));
+	ASSERT_TRUE(WAIT_FOR(target_waits_killable(t)));
+	ASSERT_EQ(0, set_flags(sup, SECCOMP_USER_NOTIF_FD_SIGNALED));
+	EXPECT_EQ(sizeof(c.buf), end_copy(_metadata, &c, &self->slow));
+	/* It is told of now, or once it was received without. */
+	do {
+		ASSERT_EQ(POLL_QUEUED, poll_fd(sup->listener, GUARD * 1000) &
+				       POLL_QUEUED);
+		ASSERT_EQ(0, recv_notif(sup, &again));
+		EXPECT_EQ(n.id, again.id);
+	} while (!again.flags);
+	EXPECT_EQ(SIGNALED, again.flags);
+	EXPECT_EQ(0, reply_value(sup, n.id, 3));
+	expect_handled(_metadata, t, 3, 0);
 }
 
 TEST_F(held, the_listener_stays_open)
