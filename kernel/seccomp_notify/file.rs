@@ -55,8 +55,8 @@ use kernel::{
     sizes::SZ_1M,
     sync::{
         poll::{
-            PollEvents,
-            PollTable, //
+            PollCondVar,
+            PollEvents, //
         },
         waiter::OLDEST,
         Arc,
@@ -81,9 +81,15 @@ impl AnonInodeFile for Listener {
         this.ioctl(file, cmd, arg)
     }
 
-    fn poll(this: ArcBorrow<'_, Self>, file: &File, table: PollTable<'_>) -> PollEvents {
-        table.register_wait(file, this.pollers());
+    fn poll(this: ArcBorrow<'_, Self>, _file: &File) -> PollEvents {
         this.lock().events()
+    }
+
+    fn pollers<'a>(this: ArcBorrow<'a, Self>) -> &'a PollCondVar
+    where
+        Self: 'a,
+    {
+        ArcBorrow::get_ref(this).pollers()
     }
 
     fn show_fdinfo(this: ArcBorrow<'_, Self>, _file: &File, seq: &SeqFile) {
@@ -286,7 +292,7 @@ impl Listener {
 
     /// Copies from or to the memory of a notification's target, which is held meanwhile. Returns
     /// how many bytes.
-    #[ioctl(_IOW(7) = bindings::SECCOMP_IOCTL_NOTIF_MEM)]
+    #[ioctl(_IOWR(7) = bindings::SECCOMP_IOCTL_NOTIF_MEM)]
     fn mem(&self, file: &IoctlFile, In(args): In<seccomp::NotifMem>) -> Result<isize> {
         let direction = match args.flags {
             0 => Direction::Read,

@@ -52,9 +52,9 @@ use kernel::{
     sync::{
         new_mutex,
         poll::{
+            PollCondVar,
             PollCondVarBox,
-            PollEvents,
-            PollTable, //
+            PollEvents, //
         },
         static_lock_class,
         waiter::{
@@ -179,13 +179,19 @@ impl AnonInodeFile for Mailbox {
         this.ioctl(file, cmd, arg)
     }
 
-    fn poll(this: ArcBorrow<'_, Self>, file: &File, table: PollTable<'_>) -> PollEvents {
-        table.register_wait(file, &this.pollers);
+    fn poll(this: ArcBorrow<'_, Self>, _file: &File) -> PollEvents {
         if this.inner.lock().letters.has_queued() {
             PollEvents::IN
         } else {
             PollEvents::NONE
         }
+    }
+
+    fn pollers<'a>(this: ArcBorrow<'a, Self>) -> &'a PollCondVar
+    where
+        Self: 'a,
+    {
+        &ArcBorrow::get_ref(this).pollers
     }
 }
 

@@ -104,6 +104,7 @@ use crate::{
     sync::{
         aref::ARef,
         poll::{
+            PollCondVar,
             PollEvents,
             PollTable, //
         },
@@ -174,13 +175,18 @@ pub trait AnonInodeFile: Sized + 'static {
 
     /// Handler for `poll`, `select` and `epoll`: what the file is ready for now.
     ///
-    /// It must register with `table` before it looks, see [`PollTable::register_wait`], and should
-    /// not sleep longer than for a lock.
-    fn poll(
-        _this: <Self::Ptr as ForeignOwnable>::Borrowed<'_>,
-        _file: &File,
-        _table: PollTable<'_>,
-    ) -> PollEvents {
+    /// Whoever polls is registered with [`pollers`](Self::pollers) by then: what changes after
+    /// this has looked has to be told there. It should not sleep longer than for a lock.
+    fn poll(_this: <Self::Ptr as ForeignOwnable>::Borrowed<'_>, _file: &File) -> PollEvents {
+        build_error!(VTABLE_DEFAULT_ERROR)
+    }
+
+    /// Where those who poll the file wait. It is needed for [`poll`](Self::poll).
+    // The bound is one of words: it has `'a` be a parameter that the implementation can match.
+    fn pollers<'a>(_this: <Self::Ptr as ForeignOwnable>::Borrowed<'a>) -> &'a PollCondVar
+    where
+        Self: 'a,
+    {
         build_error!(VTABLE_DEFAULT_ERROR)
     }
 
@@ -405,18 +411,19 @@ impl<T: AnonInodeFile> Operations<T> {
         file: *mut bindings::file,
         table: *mut bindings::poll_table_struct,
     ) -> bindings::__poll_t {
-        // SAFETY: The caller has a reference to the file during this call. `new_file()` gives it no
-        // operation that uses a position, for which `fdget_pos()` matters. `table` is as
-        // `PollTable` demands.
-        let (this, file, table) = unsafe {
-            (
-                Self::borrow(file),
-                File::from_raw_file(file),
-                PollTable::from_raw(table),
-            )
-        };
+        // SAFETY: The caller has a reference to the file during this call. Who waits at what
+        // `pollers()` returns leaves before the file is released: who sleeps in poll(2) or
+        // select(2) has a reference to the file, and an epoll instance forgets it first. Until
+        // then, that is there, although only what `PollCondVar` tells when it is dropped would be
+        // heard by none but epoll: `pollers()` returns it for any time for which the pointer is
+        // borrowed, and thus for as long as the file has that.
+        let (this, pollers) = unsafe { (Self::borrow(file), T::pollers(Self::borrow(file))) };
+        // SAFETY: As above. `new_file()` gives the file no operation that uses a position, for
+        // which `fdget_pos()` matters. `table` is as `PollTable` demands.
+        let (file, table) = unsafe { (File::from_raw_file(file), PollTable::from_raw(table)) };
 
-        T::poll(this, file, table).bits()
+        table.register_wait(file, pollers);
+        T::poll(this, file).bits()
     }
 
     /// # Safety
