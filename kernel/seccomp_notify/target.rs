@@ -350,8 +350,13 @@ fn install_fd(
         due.caller = request.end_sleep();
         return;
     }
-    // The caller was killed meanwhile.
-    held.unlocked(|| drop(fd));
+    // The caller was killed meanwhile. Perhaps this is the last reference to the file, or leads to
+    // the last one to the listener: its release would wait for the target to return, which waits
+    // for the release.
+    held.unlocked(|| {
+        drop(fd);
+        target.run_task_work();
+    });
 }
 
 /// Whether fds are requested for the current task that it has not taken.
