@@ -13,6 +13,7 @@ help:
 	@echo 'make test         everything there is to prove; DEBUG=1 adds KASAN and lockdep'
 	@echo 'make trace        how long notifications took, from their tracepoints'
 	@echo 'make bench        what a round trip costs, C and Rust; QUICK=1 with fewer'
+	@echo 'make coverage     which lines the selftests execute'
 	@echo 'make kernel       build only; IMPL=rust (default) or IMPL=c'
 	@echo "make exec CMD='…' run a command of yours in the guest; RWDIR= is writable there"
 	@echo 'make menuconfig   change the configuration before building'
@@ -23,14 +24,15 @@ help:
 	@echo 'make clean        remove all that was built and fetched'
 	@echo 'Variables: KDIR= an unpacked Linux 7.3, BUILD= where to build, V=1 full output'
 
-.PHONY: run trace shell test bench kernel exec menuconfig check series apply refresh clean
+.PHONY: run trace shell test bench coverage kernel exec menuconfig check series apply refresh clean
 run trace: SCRIPT = demo/$@.sh
 shell exec: SCRIPT = vm/$@.sh
 test check: SCRIPT = test/$@.sh
 bench: SCRIPT := bench/bench.sh
+coverage: SCRIPT := coverage/coverage.sh
 kernel: SCRIPT := kernel/kernel.sh
 menuconfig: SCRIPT := kernel/kernel.sh '' menuconfig
 series: SCRIPT := series/series.sh
 apply refresh clean: SCRIPT = tree/$@.sh
-run trace shell test bench kernel exec menuconfig check series apply refresh clean:
+run trace shell test bench coverage kernel exec menuconfig check series apply refresh clean:
 	@$(TOOLS)/$(SCRIPT)

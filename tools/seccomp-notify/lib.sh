@@ -90,7 +90,7 @@ flavour_fragments() {
 	local config=$TOOLS/kernel name=$1 kind
 	local -a list=("$config/lean.config" "$LINUX/tools/testing/selftests/seccomp/config")
 
-	for kind in debug kcsan rt; do
+	for kind in debug kcsan rt cov; do
 		[[ $name != "$kind"-* ]] || list+=("$config/$kind.config")
 		name=${name#"$kind"-}
 	done
@@ -99,7 +99,7 @@ flavour_fragments() {
 	rust-outline) list+=("$config/rust.config" "$config/outline.config") ;;
 	c) list+=("$config/c.config") ;;
 	kunit) list+=("$LINUX/kernel/seccomp_notify/.kunitconfig" "$config/kunit.config") ;;
-	*) die "no kernel is called $1" "there are: rust c kunit rust-outline, and all of them with debug- kcsan- rt- before" ;;
+	*) die "no kernel is called $1" "there are: rust c kunit rust-outline, and all of them with debug- kcsan- rt- cov- before" ;;
 	esac
 	# What "make menuconfig" changed.
 	[[ ! -e $BUILD/local.config ]] || list+=("$BUILD/local.config")

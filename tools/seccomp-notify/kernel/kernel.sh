@@ -3,7 +3,7 @@
 #
 # Builds one flavour of the kernel: lays the sources, configures, makes.
 #
-# usage: kernel.sh [[debug-|kcsan-|rt-](rust|c|kunit|rust-outline)] [config|menuconfig]
+# usage: kernel.sh [[debug-|kcsan-|rt-|cov-](rust|c|kunit|rust-outline)] [config|menuconfig]
 #
 # The full log is build/log/kernel-<flavour>.log.
 
@@ -23,7 +23,7 @@ seed() {
 	local from kind=''
 
 	[[ ! -e $out/vmlinux ]] || return 0
-	[[ $flavour != @(debug|kcsan|rt)-* ]] || kind=${flavour%%-*}-
+	[[ $flavour != @(debug|kcsan|rt|cov)-* ]] || kind=${flavour%%-*}-
 	case ${flavour#"$kind"} in
 	rust) from=${kind}c ;;
 	*) from=${kind}rust ;;
