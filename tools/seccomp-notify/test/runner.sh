@@ -23,7 +23,7 @@ TOP=$work/top
 
 mkdir -p "$KSELFTEST/seccomp" "$TOP/rust/kernel" "$TOP/kernel/seccomp_notify"
 echo 'timeout=180' > "$KSELFTEST/seccomp/settings"
-printf 'seccomp:%s\n' seccomp_bpf seccomp_benchmark notify_a_test notify_b_test > "$KSELFTEST/kselftest-list.txt"
+printf 'seccomp:%s\n' seccomp_bpf seccomp_benchmark notify_a_test notify_b_test notify_fuzz > "$KSELFTEST/kselftest-list.txt"
 echo 'seccomp_notify/c/2 fixture.only_?_here' > "$SKIPS"
 : > "$work/image"
 image_of() { echo "$work/image"; }
@@ -138,7 +138,7 @@ kselftests() {
 	seed "$good"
 	passes 'good output passes' 4 "${run[@]}"
 	verdict 'the suite runs all its programs' \
-		"$(grep -q -- '-t seccomp:notify_a_test -t seccomp:notify_b_test *$' "$work/arguments"; echo $?)" \
+		"$(grep -q -- '-t seccomp:notify_a_test -t seccomp:notify_b_test -t seccomp:notify_fuzz *$' "$work/arguments"; echo $?)" \
 		"$(cat "$work/arguments")"
 	seed "$good" '' 124
 	fails 'a guest that hangs after its last result' 'did not end in time' "${run[@]}"

@@ -187,7 +187,7 @@ build_selftests() {
 programs_of() {
 	local pattern="^seccomp:$1$"
 
-	[[ $1 != seccomp_notify ]] || pattern='^seccomp:(seccomp_notify|notify_.*_test)$'
+	[[ $1 != seccomp_notify ]] || pattern='^seccomp:(seccomp_notify|notify_.*_test|notify_fuzz)$'
 	grep -E "$pattern" "$KSELFTEST/kselftest-list.txt" | sed 's/^/-t /'
 }
 
