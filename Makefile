@@ -4,13 +4,14 @@
 # what it needs.  Variables: IMPL=rust|c, DEBUG=1, KDIR=, BUILD=, V=1.
 
 TOOLS := tools/seccomp-notify
-export IMPL DEBUG KDIR BUILD V FORCE CMD RWDIR QUICK
+export IMPL DEBUG KDIR BUILD V FORCE CMD RWDIR QUICK TIME SEED ROUND
 
 .PHONY: help
 help:
 	@echo 'make run          build, boot and show a supervisor at work'
 	@echo 'make shell        the same kernel, and a shell in it'
 	@echo 'make test         everything there is to prove; DEBUG=1 adds KASAN and lockdep'
+	@echo 'make fuzz         everything at once, at random, with DEBUG=1; TIME= seconds, SEED='
 	@echo 'make trace        how long notifications took, from their tracepoints'
 	@echo 'make bench        what a round trip costs, C and Rust; QUICK=1 with fewer'
 	@echo 'make coverage     which lines the selftests execute'
@@ -24,15 +25,15 @@ help:
 	@echo 'make clean        remove all that was built and fetched'
 	@echo 'Variables: KDIR= an unpacked Linux 7.3, BUILD= where to build, V=1 full output'
 
-.PHONY: run trace shell test bench coverage kernel exec menuconfig check series apply refresh clean
+.PHONY: run trace shell test fuzz bench coverage kernel exec menuconfig check series apply refresh clean
 run trace: SCRIPT = demo/$@.sh
 shell exec: SCRIPT = vm/$@.sh
-test check: SCRIPT = test/$@.sh
+test fuzz check: SCRIPT = test/$@.sh
 bench: SCRIPT := bench/bench.sh
 coverage: SCRIPT := coverage/coverage.sh
 kernel: SCRIPT := kernel/kernel.sh
 menuconfig: SCRIPT := kernel/kernel.sh '' menuconfig
 series: SCRIPT := series/series.sh
 apply refresh clean: SCRIPT = tree/$@.sh
-run trace shell test bench coverage kernel exec menuconfig check series apply refresh clean:
+run trace shell test fuzz bench coverage kernel exec menuconfig check series apply refresh clean:
 	@$(TOOLS)/$(SCRIPT)
