@@ -51,7 +51,7 @@ judge() {
 	shift 3
 
 	mapfile -t lines < <(python3 "$TOOLS/test/results.py" --linux "$LINUX" \
-		--skips "$SKIPS" --run "$suite/$impl" "$@")
+		--skips "$SKIPS" --run "$prefix$suite/$impl" "$@")
 	# No answer is a bad one.
 	read -r p f s <<< "${lines[0]:-0 1 0}"
 	record "$suite" "$impl" "$p" "$f" "$s" "$started"
