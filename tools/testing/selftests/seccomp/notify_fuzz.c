@@ -44,7 +44,8 @@
 /* Where a supervisor puts an fd for a slot. */
 #define FIRST_FD	100
 #define FEW_FDS		8
-#define WORDS		64
+#define FEW_WORDS	64
+#define MANY_WORDS	8192
 /* The kernel's SECCOMP_NOTIFY_ADDFD_SIZE_VER0. */
 #define ADDFD_SIZE_VER0	24
 #define BOARD_ENV	"SECCOMP_NOTIFY_FUZZ"
@@ -197,6 +198,14 @@ static void __attribute__((format(printf, 1, 2))) fail(const char *fmt, ...)
 	va_start(args, fmt);
 	vsnprintf(board->failure[i], sizeof(board->failure[i]), fmt, args);
 	va_end(args);
+}
+
+static unsigned long now_ms(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return t.tv_sec * 1000 + t.tv_nsec / 1000000;
 }
 
 /*
@@ -403,20 +412,22 @@ static void judge_result(struct slot *s, long ret)
 }
 
 /* Only what was written for this call, and nothing after its end. */
-static void judge_memory(struct slot *s, unsigned long *words)
+static void judge_memory(struct slot *s, const unsigned long *words, int count)
 {
-	unsigned long copy[WORDS];
+	static __thread unsigned long copy[MANY_WORDS];
+	unsigned long last = word_of(s);
 	int i;
 
-	memcpy(copy, words, sizeof(copy));
-	for (i = 0; i < WORDS; i++) {
-		if (copy[i] != word_of(s))
+	memcpy(copy, words, count * sizeof(*copy));
+	for (i = 0; i < count; i++) {
+		if (copy[i] != last && copy[i] != word_of(s))
 			consume(s, copy[i], MEMORY);
+		last = copy[i];
 	}
 	if (once_in(4))
 		sched_yield();
-	if (memcmp(copy, words, sizeof(copy)))
-		fail("slot %d was written to after its call", index_of(s));
+	if (memcmp(copy, words, count * sizeof(*copy)))
+		fail("slot %d was written to after call %u", index_of(s), s->nonce);
 }
 
 /* What a supervisor put beside the answer is for this slot. */
@@ -434,20 +445,20 @@ static void judge_file(struct slot *s)
 
 static void call(struct slot *s)
 {
-	unsigned long words[WORDS];
+	static __thread unsigned long words[MANY_WORDS];
+	int i, count = once_in(8) ? MANY_WORDS : FEW_WORDS;
 	long ret;
-	int i;
 
 	ATOMIC_INC(s->nonce);
-	for (i = 0; i < WORDS; i++)
+	for (i = 0; i < count; i++)
 		words[i] = word_of(s);
 	errno = 0;
 	ret = syscall(NR_ASKED, MAX_SLOTS + index_of(s), s->nonce,
-		      mix(index_of(s), s->nonce), words, WORDS, 0);
+		      mix(index_of(s), s->nonce), words, count, 0);
 	if (ret == -1)
 		ret = -errno;
 	judge_result(s, ret);
-	judge_memory(s, words);
+	judge_memory(s, words, count);
 	judge_file(s);
 	s->calls++;
 	ATOMIC_INC(board->calls);
@@ -472,7 +483,6 @@ static void enter_slot(struct slot *s)
 	own = s;
 	s->tid = sys_gettid();
 	seed_thread("target", index_of(s) + MAX_SLOTS * (s->nonce + 1));
-	ATOMIC_SET(s->gone, 0);
 	ATOMIC_SET(s->used, 1);
 }
 
@@ -642,7 +652,8 @@ static void run_targets(int process)
 	int i, count, is_nested;
 
 	seed_thread("process", process);
-	count = 1 + pick(4);
+	/* Where one waits, nobody else wakes a reader. */
+	count = once_in(3) ? 1 : 1 + pick(4);
 	is_nested = has(NESTED) && once_in(2);
 	keeps_listeners = has(PEEKS) && !has(CLOSES) && once_in(2);
 	if (is_nested)
@@ -683,6 +694,8 @@ static void __attribute__((constructor)) go_on_after_exec(void)
 	s = &board->slots[slot];
 	set_handler(SIGUSR1, s->restarts);
 	block_signal(SIGUSR1, SIG_UNBLOCK);
+	/* Another thread may have tried the same. */
+	ATOMIC_SET(s->gone, 0);
 	enter_slot(s);
 	run_slot(s, false);
 	_exit(0);
@@ -792,7 +805,8 @@ struct held {
 	int slot;
 	unsigned int nonce;
 	pid_t pid;
-	__u64 words;
+	__u64 words;		/* the address of as many as follows */
+	int count;
 };
 
 static __thread struct agent *self_agent;
@@ -860,6 +874,7 @@ static bool take_notif(int listener, const struct seccomp_notif *n, struct held 
 	h->nonce = nonce;
 	h->pid = n->pid;
 	h->words = n->data.args[3];
+	h->count = n->data.args[4] == MANY_WORDS ? MANY_WORDS : FEW_WORDS;
 	return true;
 }
 
@@ -1021,7 +1036,7 @@ static void judge_read(struct held *h, const unsigned long *words)
 	const unsigned long word = (unsigned long)h->slot << 32 | h->nonce;
 	int i;
 
-	for (i = 0; i < WORDS; i++) {
+	for (i = 0; i < h->count; i++) {
 		struct ticket *t = ticket_of(words[i]);
 
 		if (words[i] != word &&
@@ -1033,19 +1048,20 @@ static void judge_read(struct held *h, const unsigned long *words)
 
 static void mem_of(struct held *h)
 {
-	unsigned long words[WORDS];
+	static __thread unsigned long words[MANY_WORDS];
+	const int len = h->count * sizeof(*words);
 	struct seccomp_notif_mem m = {
 		.id = h->id,
 		.addr = h->words,
 		.buf = (uintptr_t)words,
-		.len = sizeof(words),
+		.len = len,
 	};
 	int i, ret, ticket;
 
 	if (once_in(2)) {
 		m.flags = SECCOMP_NOTIF_MEM_WRITE;
 		ticket = new_ticket(h->slot, h->nonce, MEMORY, h->listener);
-		for (i = 0; i < WORDS; i++)
+		for (i = 0; i < h->count; i++)
 			words[i] = ticket;
 	}
 	doing("MEM");
@@ -1054,9 +1070,9 @@ static void mem_of(struct held *h)
 	/* In an exec, the memory is there no more. */
 	MAY_FAIL("MEM", ret, enoent(), enoent() ? ESRCH : 0,
 		 has(KILLS | EXECS) ? EFAULT : 0);
-	if (ret >= 0 && ret != sizeof(words) && !has(DISTURBED))
-		fail("MEM: %d of %zu bytes", ret, sizeof(words));
-	if (ret == sizeof(words) && !m.flags)
+	if (ret >= 0 && ret != len && !has(DISTURBED))
+		fail("MEM: %d of %d bytes", ret, len);
+	if (ret == len && !m.flags)
 		judge_read(h, words);
 }
 
@@ -1110,6 +1126,8 @@ static void id_valid_of(struct held *h)
 /* True if the notification is still to be answered. */
 static bool prepare(struct held *h)
 {
+	int i;
+
 	switch (pick(board->is_c ? 12 : 20)) {
 	case 0:
 		addfd_of(h, FILE_ONLY);
@@ -1137,7 +1155,12 @@ static bool prepare(struct held *h)
 		return true;
 	case 16:
 	case 17:
-		return !has(REQUEUES) || !requeue_of(h);
+		if (!has(REQUEUES) || !requeue_of(h))
+			return true;
+		/* Another may have it now, and answer it meanwhile. */
+		for (i = pick(8); i > 0; i--)
+			mem_of(h);
+		return false;
 	default:
 		return true;
 	}
@@ -1387,7 +1410,9 @@ static void disturb(int listener)
 	bool has_next;
 	int ret;
 
-	if (nr_held && (nr_held == MAX_HELD || once_in(3))) {
+	/* Nobody sleeps over what others wait for, unless it comes late to RECV. */
+	if (nr_held && (nr_held == MAX_HELD || once_in(3) ||
+			!(poll_fd(board->listener[listener], 0) & POLLIN))) {
 		answer_any_held();
 		return;
 	}
@@ -1533,6 +1558,19 @@ static void signal_an_agent(void)
 		syscall(__NR_tgkill, a->pid, a->tid, SIGUSR2);
 }
 
+/* A supervisor that was killed; the others take over what it has left. */
+static void bury(struct process *p)
+{
+	int i, status;
+
+	if (waitpid(p->pid, &status, 0) == p->pid)
+		judge_status(p->pid, status);
+	p->pid = 0;
+	ATOMIC_SET(board->is_shared, 1);
+	for (i = 0; i < board->nr_listeners && !board->is_c; i++)
+		requeue_all(i);
+}
+
 /* The first supervisor stays. */
 static void kill_one(bool is_supervisor)
 {
@@ -1543,6 +1581,8 @@ static void kill_one(bool is_supervisor)
 	ATOMIC_SET(p->dies, 1);
 	kill(p->pid, SIGKILL);
 	ATOMIC_INC(board->deaths);
+	if (is_supervisor)
+		bury(p);
 }
 
 static void stop_one(void)
@@ -1568,6 +1608,71 @@ static void freeze_and_thaw(struct warden *w)
 	write_cgroup(w, "cgroup.freeze", 1);
 	usleep(pick(5000));
 	write_cgroup(w, "cgroup.freeze", 0);
+}
+
+/* What there is to know of those who do not come to rest. */
+static void tell_who_hangs(void)
+{
+	char path[64], buf[2048];
+	int i;
+
+	for (i = 0; i < board->nr_slots; i++) {
+		struct slot *s = &board->slots[i];
+
+		if (s->used && !s->over)
+			ksft_print_msg("slot %d (task %d, state %c) in call %u%s%s\n", i,
+				       s->tid, task_state(s->tid), s->nonce,
+				       s->is_nested ? ", nested" : "",
+				       s->gone ? ", or gone" : "");
+	}
+	for (i = 0; i < board->nr_agents; i++) {
+		struct agent *a = &board->agents[i];
+
+		ksft_print_msg("supervisor %d (task %d, state %c) in %s\n", i, a->tid,
+			       task_state(a->tid), a->doing ?: "nothing yet");
+	}
+	for (i = 0; i < board->nr_listeners && !ATOMIC_GET(board->is_closing); i++) {
+		snprintf(path, sizeof(path), "/proc/self/fdinfo/%d", board->listener[i]);
+		if (read_file(path, buf, sizeof(buf)) > 0)
+			ksft_print_msg("listener %d, poll %#x:\n%s\n", i,
+				       poll_fd(board->listener[i], 0), buf);
+	}
+}
+
+static bool is_alive(struct slot *s)
+{
+	return ATOMIC_GET(s->used) && !ATOMIC_GET(s->over) && s->process >= 0 &&
+	       !ATOMIC_GET(s->gone) && !ATOMIC_GET(board->processes[s->process].dies);
+}
+
+/*
+ * While nobody does them any harm, all targets get on: whoever does not waits
+ * for a reader that was not woken.
+ */
+static void watch(void)
+{
+	unsigned int nonces[MAX_SLOTS];
+	unsigned long start = now_ms();
+	int i, nr_slots = ATOMIC_GET(board->nr_slots);
+
+	/* What a reader has kept, or taken with it, is not answered yet. */
+	if (has(LATE) || (has(DEATHS) && board->is_c))
+		return;
+	for (i = 0; i < nr_slots; i++)
+		nonces[i] = ATOMIC_GET(board->slots[i].nonce);
+	for (i = 0; i < nr_slots && !ATOMIC_GET(board->nr_failures);) {
+		struct slot *s = &board->slots[i];
+
+		if (!is_alive(s) || ATOMIC_GET(s->nonce) != nonces[i]) {
+			i++;
+			continue;
+		}
+		if (now_ms() - start > REST * 1000UL) {
+			fail("slot %d does not get on", i);
+			tell_who_hangs();
+		}
+		usleep(1000);
+	}
 }
 
 static void harm(struct warden *w)
@@ -1598,8 +1703,10 @@ static void harm(struct warden *w)
 			kill_one(true);
 		break;
 	case 14:
-		if (has(NONBLOCK))
+		if (has(NONBLOCK) && once_in(2))
 			toggle_nonblock();
+		else if (once_in(8))
+			watch();
 		break;
 	default:
 		usleep(pick(500));
@@ -1725,18 +1832,10 @@ static void start_round(struct __test_metadata *_metadata, struct warden *w)
 	ASSERT_TRUE(is_set(&board->targets_are_there));
 }
 
-static unsigned long now_ms(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return t.tv_sec * 1000 + t.tv_nsec / 1000000;
-}
-
 /* All that was done to them is undone, and nothing more is. */
-static void calm_down(struct __test_metadata *_metadata, struct warden *w)
+static void calm_down(struct warden *w)
 {
-	int i, status;
+	int i;
 
 	for (i = 0; i < board->nr_processes; i++) {
 		if (board->processes[i].pid > 0)
@@ -1745,22 +1844,16 @@ static void calm_down(struct __test_metadata *_metadata, struct warden *w)
 	if (has(CLOSES)) {
 		ATOMIC_SET(board->is_closing, 1);
 		for (i = 0; i < w->nr_supervisors; i++) {
-			ATOMIC_SET(board->processes[i].dies, 1);
-			kill(board->processes[i].pid, SIGKILL);
-		}
-	}
-	/* What the dead ones had in their hands is nobody's from now on. */
-	for (i = 0; i < w->nr_supervisors; i++) {
-		struct process *p = &board->processes[i];
+			struct process *p = &board->processes[i];
 
-		if (!p->dies)
-			continue;
-		ASSERT_EQ(p->pid, waitpid(p->pid, &status, 0));
-		judge_status(p->pid, status);
-		p->pid = 0;
-	}
-	if (has(CLOSES))
+			if (p->pid <= 0)
+				continue;
+			ATOMIC_SET(p->dies, 1);
+			kill(p->pid, SIGKILL);
+			bury(p);
+		}
 		close_listeners();
+	}
 	ATOMIC_SET(board->is_shared, 1);
 	ATOMIC_SET(board->phase, SETTLE);
 	for (i = 0; i < board->nr_listeners && !has(CLOSES); i++) {
@@ -1791,35 +1884,6 @@ static void answer_all(void)
 		}
 		set_sent(ticket, true);
 		note_answer(&h, true);
-	}
-}
-
-/* What there is to know of those who do not come to rest. */
-static void tell_who_hangs(void)
-{
-	char path[64], buf[2048];
-	int i;
-
-	for (i = 0; i < board->nr_slots; i++) {
-		struct slot *s = &board->slots[i];
-
-		if (s->used && !s->over)
-			ksft_print_msg("slot %d (task %d, state %c) in call %u%s%s\n", i,
-				       s->tid, task_state(s->tid), s->nonce,
-				       s->is_nested ? ", nested" : "",
-				       s->gone ? ", or gone" : "");
-	}
-	for (i = 0; i < board->nr_agents; i++) {
-		struct agent *a = &board->agents[i];
-
-		ksft_print_msg("supervisor %d (task %d, state %c) in %s\n", i, a->tid,
-			       task_state(a->tid), a->doing ?: "nothing yet");
-	}
-	for (i = 0; i < board->nr_listeners && !has(CLOSES); i++) {
-		snprintf(path, sizeof(path), "/proc/self/fdinfo/%d", board->listener[i]);
-		if (read_file(path, buf, sizeof(buf)) > 0)
-			ksft_print_msg("listener %d, poll %#x:\n%s\n", i,
-				       poll_fd(board->listener[i], 0), buf);
 	}
 }
 
@@ -1878,7 +1942,7 @@ static void end_round(struct __test_metadata *_metadata, struct warden *w)
 	unsigned long start;
 	int i, status;
 
-	calm_down(_metadata, w);
+	calm_down(w);
 	if (!await_rest(&board->root_is_alone)) {
 		fail("targets hang");
 		tell_who_hangs();
