@@ -140,13 +140,19 @@ check_host_clippy() {
 	) || true
 }
 
+# What a fuzzer is told of the interface is all of it.
+check_description() {
+	python3 "$TOOLS/fuzz/compare.py" "$LINUX/include/uapi/linux/seccomp.h" \
+		"$TOOLS/fuzz/seccomp_notify.txt" 2>&1 || true
+}
+
 take_lock
 "$TOOLS/setup.sh" build check series
 "$TOOLS/tree/apply.sh"
 mkdir -p "$LOG/check"
 # shellcheck source=/dev/null
 . "$LINUX/tools/testing/selftests/kselftest/ktap_helpers.sh"
-checks=(spdx shell files series rustfmt clippy host_clippy)
+checks=(spdx shell files series rustfmt clippy host_clippy description)
 ktap_print_header
 ktap_set_plan "${#checks[@]}"
 for check in "${checks[@]}"; do
