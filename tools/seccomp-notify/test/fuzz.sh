@@ -9,7 +9,7 @@
 #
 # What it and the kernel said is in build/fuzz.
 #
-# usage: fuzz.sh [flavour]	(debug-rust; or what IMPL= says)
+# usage: fuzz.sh [flavour]	(debug-rust; or what DEBUG= and IMPL= say)
 
 set -euo pipefail
 . "$(dirname "${BASH_SOURCE[0]}")/../lib.sh"
@@ -17,7 +17,7 @@ set -euo pipefail
 seconds=${TIME:-600}
 seed=${SEED:-$(date +%s)}
 round=${ROUND:-0}
-flavour=${1:-$(DEBUG=1 flavour_of)}
+flavour=${1:-$(DEBUG=${DEBUG:-1} flavour_of)}
 fuzz=$BUILD/fuzz
 [[ $seconds =~ ^[1-9][0-9]*$ ]] || die "TIME=$seconds is not a number of seconds"
 [[ $seed =~ ^[0-9]+$ ]] || die "SEED=$seed is not a number"
@@ -51,8 +51,8 @@ for cpus in 1 2 4; do
 	status=0
 	say "$cpus CPUs: the log is $log"
 	"$TOOLS/vm/vm.sh" --flavour "$flavour" --cpus "$cpus" --timeout $((seconds / 3 + 600)) \
-		--console "${log%.log}.dmesg" exec "cp $(printf %q "$fuzz/notify_fuzz") /dev/shm/ &&
-			SEED=$seed ROUND=$round TIME=$(((seconds + 2) / 3)) /dev/shm/notify_fuzz" \
+		--console "${log%.log}.dmesg" exec "SEED=$seed ROUND=$round TIME=$(((seconds + 2) / 3)) \
+			bash $(printf '%q ' "$TOOLS/test/fuzz-guest.sh" "$fuzz/notify_fuzz")" \
 		< /dev/null 2>&1 | tee "$log" | sed -un 's/^# //p' >&2 || status=$?
 	if judge "$cpus" "$status" "$log" "${log%.log}.dmesg"; then
 		say "$cpus CPUs: passed"
