@@ -26,3 +26,23 @@ pub fn ioctls(
     .unwrap_or_else(|e| e.into_compile_error())
     .into()
 }
+
+/// In the kernel, this has the trait say which of its functions are implemented.
+#[proc_macro_attribute]
+pub fn vtable(
+    _attr: proc_macro::TokenStream,
+    item: proc_macro::TokenStream,
+) -> proc_macro::TokenStream {
+    item
+}
+
+/// KUnit tests are tests here, too.
+#[proc_macro_attribute]
+pub fn kunit_tests(
+    _attr: proc_macro::TokenStream,
+    item: proc_macro::TokenStream,
+) -> proc_macro::TokenStream {
+    let tests: proc_macro::TokenStream = "#[cfg(test)]".parse().expect("this is an attribute");
+
+    tests.into_iter().chain(item).collect()
+}

@@ -1,42 +1,92 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Userspace memory: of each thread its own, a run of bytes that starts at [`START`].
+//! Userspace memory: of each task its own, a run of bytes that starts at [`START`].
 
 use crate::{
+    blocking,
     prelude::*,
+    task::Task,
     transmute::{AsBytes, FromBytes},
 };
-use std::{cell::RefCell, mem::MaybeUninit, slice};
+use std::{mem::MaybeUninit, ops::Range, slice};
 
 /// The address of the first byte of userspace memory.
 pub const START: usize = 0x10000;
 
 #[derive(Default)]
-struct Memory {
+pub struct Memory {
     bytes: Vec<u8>,
     read_only: bool,
 }
 
-thread_local! {
-    static MEMORY: RefCell<Memory> = RefCell::default();
+impl Memory {
+    /// Where `len` bytes at `address` lie, if all of them are there.
+    fn range(&self, address: usize, len: usize) -> Result<Range<usize>> {
+        let start = address.checked_sub(START).ok_or(EFAULT)?;
+        let end = start.checked_add(len).ok_or(EFAULT)?;
+
+        if end > self.bytes.len() {
+            return Err(EFAULT);
+        }
+        Ok(start..end)
+    }
+
+    fn read(&self, address: usize, len: usize) -> Result<Vec<u8>> {
+        Ok(self.bytes[self.range(address, len)?].to_vec())
+    }
+
+    fn write(&mut self, address: usize, bytes: &[u8]) -> Result {
+        let range = self.range(address, bytes.len())?;
+
+        if self.read_only {
+            return Err(EFAULT);
+        }
+        self.bytes[range].copy_from_slice(bytes);
+        Ok(())
+    }
 }
 
-/// Makes `bytes` all there is of userspace memory.
+impl Task {
+    /// Makes `bytes` all there is of the task's memory.
+    pub fn set_memory(&self, bytes: &[u8]) {
+        *blocking::lock(&self.memory) = Memory {
+            bytes: bytes.to_vec(),
+            read_only: false,
+        };
+    }
+
+    /// Makes the task's memory read-only.
+    pub fn protect_memory(&self) {
+        blocking::lock(&self.memory).read_only = true;
+    }
+
+    /// The task's memory as it is now.
+    pub fn memory(&self) -> Vec<u8> {
+        blocking::lock(&self.memory).bytes.clone()
+    }
+
+    pub(crate) fn read_memory(&self, address: usize, len: usize) -> Result<Vec<u8>> {
+        blocking::lock(&self.memory).read(address, len)
+    }
+
+    pub(crate) fn write_memory(&self, address: usize, bytes: &[u8]) -> Result {
+        blocking::lock(&self.memory).write(address, bytes)
+    }
+}
+
+/// Makes `bytes` all there is of the current task's memory.
 pub fn set_memory(bytes: &[u8]) {
-    MEMORY.set(Memory {
-        bytes: bytes.to_vec(),
-        read_only: false,
-    });
+    current!().set_memory(bytes);
 }
 
-/// Makes userspace memory read-only.
+/// Makes the current task's memory read-only.
 pub fn protect_memory() {
-    MEMORY.with_borrow_mut(|m| m.read_only = true);
+    current!().protect_memory();
 }
 
-/// Returns userspace memory as it is now.
+/// Returns the current task's memory as it is now.
 pub fn memory() -> Vec<u8> {
-    MEMORY.with_borrow(|m| m.bytes.clone())
+    current!().memory()
 }
 
 #[derive(Clone, Copy)]
@@ -45,6 +95,10 @@ pub struct UserPtr(usize);
 impl UserPtr {
     pub fn from_addr(addr: usize) -> Self {
         Self(addr)
+    }
+
+    pub(crate) fn addr(self) -> usize {
+        self.0
     }
 }
 
@@ -65,18 +119,6 @@ impl UserSlice {
     pub fn writer(self) -> UserSliceWriter {
         UserSliceWriter(self)
     }
-
-    /// Calls `f` with the first `len` bytes of the slice.
-    fn with<R>(&self, len: usize, f: impl FnOnce(&mut Memory, usize) -> Result<R>) -> Result<R> {
-        MEMORY.with_borrow_mut(|memory| {
-            let start = self.ptr.0.checked_sub(START).ok_or(EFAULT)?;
-            let end = start.checked_add(len).ok_or(EFAULT)?;
-            if len > self.length || end > memory.bytes.len() {
-                return Err(EFAULT);
-            }
-            f(memory, start)
-        })
-    }
 }
 
 pub struct UserSliceReader(UserSlice);
@@ -84,12 +126,14 @@ pub struct UserSliceReader(UserSlice);
 impl UserSliceReader {
     pub fn read<T: FromBytes>(&mut self) -> Result<T> {
         let bytes = self.bytes(size_of::<T>())?;
+
         Ok(from_bytes(&bytes))
     }
 
     pub fn read_extensible<T: FromBytes>(self) -> Result<T> {
         let mut bytes = self.bytes(self.0.length)?;
         let known = bytes.len().min(size_of::<T>());
+
         if bytes[known..].iter().any(|&b| b != 0) {
             return Err(E2BIG);
         }
@@ -102,8 +146,10 @@ impl UserSliceReader {
     }
 
     fn bytes(&self, len: usize) -> Result<Vec<u8>> {
-        self.0
-            .with(len, |m, start| Ok(m.bytes[start..start + len].to_vec()))
+        if len > self.0.length {
+            return Err(EFAULT);
+        }
+        current!().read_memory(self.0.ptr.0, len)
     }
 }
 
@@ -111,22 +157,26 @@ pub struct UserSliceWriter(UserSlice);
 
 impl UserSliceWriter {
     pub fn write<T: AsBytes>(&mut self, value: &T) -> Result {
-        // SAFETY: `T` has no padding, so these are all initialized.
-        let bytes =
-            unsafe { slice::from_raw_parts((value as *const T).cast::<u8>(), size_of::<T>()) };
-        self.0.with(bytes.len(), |memory, start| {
-            if memory.read_only {
-                return Err(EFAULT);
-            }
-            memory.bytes[start..start + bytes.len()].copy_from_slice(bytes);
-            Ok(())
-        })
+        let bytes = bytes_of(value);
+
+        if bytes.len() > self.0.length {
+            return Err(EFAULT);
+        }
+        current!().write_memory(self.0.ptr.0, bytes)
     }
 }
 
-fn from_bytes<T: FromBytes>(bytes: &[u8]) -> T {
+/// The bytes of a value.
+pub fn bytes_of<T: AsBytes>(value: &T) -> &[u8] {
+    // SAFETY: `T` has no padding, so these are all initialised.
+    unsafe { slice::from_raw_parts((value as *const T).cast::<u8>(), size_of::<T>()) }
+}
+
+/// The value that has these bytes.
+pub fn from_bytes<T: FromBytes>(bytes: &[u8]) -> T {
     assert_eq!(bytes.len(), size_of::<T>());
     let mut out = MaybeUninit::<T>::uninit();
+
     // SAFETY: `out` has room for as many bytes, and any are a valid `T`.
     unsafe {
         out.as_mut_ptr()

@@ -4,7 +4,7 @@
 
 use kernel::{
     error::Error,
-    fs::File,
+    fs::anon_inode::IoctlFile as File,
     ioctl::{
         ioctls, Arg, In, Out, Parts, Value, ZeroedOut, _IO, _IOC_NR, _IOC_SIZE, _IOC_TYPE, _IOR,
         _IOW, _IOWR,
@@ -105,7 +105,7 @@ impl Listener {
 /// Issues an ioctl, and returns its result and the call that came of it.
 fn issue(cmd: u32, arg: usize) -> (Result<isize>, Option<Call>) {
     let listener = Listener::default();
-    let result = listener.ioctl(&File, cmd, arg);
+    let result = listener.ioctl(&File::new(0), cmd, arg);
     (result, listener.0.into_inner())
 }
 
@@ -312,9 +312,15 @@ impl Counter {
 fn a_receiver_can_be_another_pointer() {
     set_memory(&[0; 8]);
     let counter = Arc::new(Counter(3));
-    assert_eq!(counter.clone().ioctl(&File, header::GET, START), Ok(0));
+    assert_eq!(
+        counter.clone().ioctl(&File::new(0), header::GET, START),
+        Ok(0)
+    );
     assert_eq!(memory(), bytes(&[3]));
-    assert_eq!(counter.ioctl(&File, header::RESET, START), Err(ENOTTY));
+    assert_eq!(
+        counter.ioctl(&File::new(0), header::RESET, START),
+        Err(ENOTTY)
+    );
 }
 
 /// Type parameters, where the argument has none, and names that the expansion could take for its
@@ -335,5 +341,5 @@ impl<T: Copy + Into<u64>> Generic<T> {
 #[test]
 fn the_type_can_be_generic() {
     set_memory(&bytes(&[1, 2, 3]));
-    assert_eq!(Generic(4u8).ioctl(&File, SEND, START), Ok(5));
+    assert_eq!(Generic(4u8).ioctl(&File::new(0), SEND, START), Ok(5));
 }

@@ -1,0 +1,260 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Readers that cannot take what they were woken for: another takes it.
+
+use kernel::error::code::*;
+use seccomp_notify::{
+    model::explore,
+    userspace::{Wait, KILLED},
+    world::{Thread, World},
+};
+
+/// Two readers sleep: the last of them, which is woken first, receives once.
+fn two_readers(world: &World) -> (Thread<usize>, Thread<kernel::error::Result<u64>>) {
+    let other = world.thread(|world| world.serve());
+
+    other.task.until_asleep();
+    let first = world.thread(|world| world.recv().map(|notif| notif.id));
+
+    first.task.until_asleep();
+    (other, first)
+}
+
+fn end(world: &World, other: Thread<usize>) {
+    world.end_filter();
+    other.join();
+    world.check();
+}
+
+#[test]
+fn one_that_is_killed_leaves_it_to_another() {
+    explore(|| {
+        let world = World::new(Wait::Interruptible);
+        let (other, first) = two_readers(&world);
+        let target = world.target();
+
+        first.task.kill();
+        match first.join() {
+            Ok(id) => assert!(world.send(id).is_ok()),
+            Err(err) => assert_eq!(err, KILLED),
+        }
+        target.join();
+        end(&world, other);
+    });
+}
+
+#[test]
+fn one_that_is_interrupted_leaves_it_to_another() {
+    explore(|| {
+        let world = World::new(Wait::Interruptible);
+        let (other, first) = two_readers(&world);
+        let target = world.target();
+
+        first.task.signal();
+        match first.join() {
+            Ok(id) => assert!(world.send(id).is_ok()),
+            Err(err) => assert_eq!(err, EINTR),
+        }
+        target.join();
+        end(&world, other);
+    });
+}
+
+/// All but one are interrupted, one after another.
+#[test]
+fn several_that_are_killed_leave_it_to_the_last() {
+    explore(|| {
+        let world = World::new(Wait::Interruptible);
+        let (other, first) = two_readers(&world);
+        let second = world.thread(|world| world.recv().map(|notif| notif.id));
+
+        second.task.until_asleep();
+        let target = world.target();
+        first.task.kill();
+        second.task.kill();
+        for reader in [first, second] {
+            if let Ok(id) = reader.join() {
+                assert!(world.send(id).is_ok());
+            }
+        }
+        target.join();
+        end(&world, other);
+    });
+}
+
+/// A reader that is frozen is woken when it is thawed: until then, it counts for nothing.
+#[test]
+fn one_that_is_frozen_leaves_it_to_another() {
+    explore(|| {
+        let world = World::new(Wait::Interruptible);
+        let (other, first) = two_readers(&world);
+        let target = world.target();
+
+        first.task.freeze();
+        first.task.until_frozen();
+        // It may have it already, and is frozen on its way back.
+        world.requeue_all();
+        target.join();
+        first.task.thaw();
+        world.end_filter();
+        match first.join() {
+            Ok(id) => assert!(world.send(id).is_err()),
+            Err(err) => assert_eq!(err, ENOENT),
+        }
+        end(&world, other);
+    });
+}
+
+/// The same, before the target comes: no reader's way back is frozen.
+#[test]
+fn those_that_are_frozen_are_passed_over() {
+    explore(|| {
+        let world = World::new(Wait::Interruptible);
+        let (other, first) = two_readers(&world);
+        let second = world.thread(|world| world.recv().map(|notif| notif.id));
+
+        second.task.until_asleep();
+        for reader in [&first, &second] {
+            reader.task.freeze();
+            reader.task.until_frozen();
+        }
+        let targets = [world.target(), world.target()];
+
+        for target in targets {
+            target.join();
+        }
+        for reader in [&first, &second] {
+            reader.task.thaw();
+        }
+        world.end_filter();
+        assert_eq!(first.join(), Err(ENOENT));
+        assert_eq!(second.join(), Err(ENOENT));
+        end(&world, other);
+    });
+}
+
+/// With no other reader, whoever is interrupted takes it unless it dies.
+#[test]
+fn an_interrupted_one_takes_what_nobody_else_can() {
+    explore(|| {
+        let world = World::new(Wait::Interruptible);
+        let reader = world.thread(|world| world.recv().map(|notif| notif.id));
+        let target = world.target();
+
+        reader.task.signal();
+        let id = match reader.join() {
+            Ok(id) => id,
+            Err(err) => {
+                assert_eq!(err, EINTR);
+                world.recv().unwrap().id
+            }
+        };
+        world.send(id).unwrap();
+        target.join();
+        world.check();
+    });
+}
+
+/// A thawed reader finds what came while it was frozen.
+#[test]
+fn a_thawed_one_takes_what_came_meanwhile() {
+    explore(|| {
+        let world = World::new(Wait::Interruptible);
+        let reader = world.thread(|world| world.serve());
+
+        reader.task.until_asleep();
+        reader.task.freeze();
+        reader.task.until_frozen();
+        let target = world.target();
+        target.task.until_asleep();
+        reader.task.thaw();
+        target.join();
+        end(&world, reader);
+    });
+}
+
+#[test]
+fn what_could_not_be_written_is_received_by_another() {
+    explore(|| {
+        let world = World::new(Wait::Interruptible);
+        let other = world.thread(|world| world.serve());
+
+        let failing = world.thread(|world| {
+            assert!(matches!(world.recv_in_vain(), Err(EFAULT | ENOENT)));
+        });
+        let targets = [world.target(), world.target()];
+
+        for target in targets {
+            target.join();
+        }
+        world.end_filter();
+        failing.join();
+        end(&world, other);
+    });
+}
+
+/// What could not be written comes first again, in the order in which all came.
+#[test]
+fn what_could_not_be_written_keeps_its_place() {
+    explore(|| {
+        let world = World::new(Wait::Interruptible);
+        let mut targets = Vec::new();
+
+        for _ in 0..3 {
+            targets.push(world.target());
+            targets[targets.len() - 1].task.until_asleep();
+        }
+        let failing: Vec<_> = (0..2)
+            .map(|_| world.thread(|world| assert_eq!(world.recv_in_vain(), Err(EFAULT))))
+            .collect();
+        for thread in failing {
+            thread.join();
+        }
+        for target in targets {
+            let notif = world.try_recv().unwrap();
+
+            assert_eq!(notif.data.nr, target.nr);
+            world.send(notif.id).unwrap();
+            target.join();
+        }
+        world.check();
+    });
+}
+
+/// One that dies takes nothing that it finds.
+#[test]
+fn a_dying_one_takes_nothing() {
+    explore(|| {
+        let world = World::new(Wait::Interruptible);
+        let target = world.target();
+
+        target.task.until_asleep();
+        let reader = world.thread(|world| {
+            kernel::task::current().kill();
+            world.recv()
+        });
+        assert_eq!(reader.join(), Err(KILLED));
+        let id = world.recv().unwrap().id;
+        world.send(id).unwrap();
+        target.join();
+        world.check();
+    });
+}
+
+#[test]
+fn there_is_nothing_to_wait_for_with_o_nonblock() {
+    explore(|| {
+        let world = World::new(Wait::Interruptible);
+
+        assert_eq!(world.try_recv(), Err(EAGAIN));
+        let target = world.target();
+        target.task.until_asleep();
+        let id = world.try_recv().unwrap().id;
+        assert_eq!(world.try_recv(), Err(EAGAIN));
+        world.send(id).unwrap();
+        target.join();
+        world.end_filter();
+        assert_eq!(world.try_recv(), Err(ENOENT));
+        world.check();
+    });
+}

@@ -1,0 +1,7 @@
+// SPDX-License-Identifier: GPL-2.0
+
+mod base;
+
+fn main() {
+    base::copy_crate("pin-init");
+}

@@ -1,0 +1,77 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! What threads block on: all of it, so that this is the one place that says whose threads.
+//!
+//! With the feature `shuttle`, they are the model checker's. Each operation here is then a point
+//! where another thread may go on, and a state in which all wait is an error. The order that it
+//! makes of the operations is one for all threads: what only weakly ordered memory shows, it does
+//! not.
+
+#[cfg(not(feature = "shuttle"))]
+pub use std::{
+    sync::{
+        atomic::{AtomicBool, AtomicUsize, Ordering},
+        Mutex, MutexGuard,
+    },
+    thread, thread_local,
+};
+
+#[cfg(feature = "shuttle")]
+pub use shuttle::{
+    sync::{
+        atomic::{AtomicBool, AtomicUsize, Ordering},
+        Mutex, MutexGuard,
+    },
+    thread, thread_local,
+};
+
+#[cfg(not(feature = "shuttle"))]
+use std::sync::Condvar;
+
+#[cfg(feature = "shuttle")]
+use shuttle::sync::Condvar;
+
+/// Takes a lock. A thread that has panicked with it has failed the test.
+pub fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().expect("no thread has panicked")
+}
+
+/// Where threads wait for what is under a lock to change.
+#[derive(Default)]
+pub struct Changed(Condvar);
+
+impl Changed {
+    pub fn tell_all(&self) {
+        self.0.notify_all();
+    }
+
+    /// Waits until `is_met`.
+    pub fn wait<'a, T>(
+        &self,
+        mut guard: MutexGuard<'a, T>,
+        is_met: impl Fn(&T) -> bool,
+    ) -> MutexGuard<'a, T> {
+        while !is_met(&guard) {
+            guard = self.wait_once(guard);
+        }
+        guard
+    }
+
+    #[cfg(feature = "shuttle")]
+    fn wait_once<'a, T>(&self, guard: MutexGuard<'a, T>) -> MutexGuard<'a, T> {
+        self.0.wait(guard).expect("no thread has panicked")
+    }
+
+    /// Nobody tells when all threads wait. No test takes this long otherwise.
+    #[cfg(not(feature = "shuttle"))]
+    fn wait_once<'a, T>(&self, guard: MutexGuard<'a, T>) -> MutexGuard<'a, T> {
+        const LONG: std::time::Duration = std::time::Duration::from_secs(60);
+        let (guard, timeout) = self
+            .0
+            .wait_timeout(guard, LONG)
+            .expect("no thread has panicked");
+
+        assert!(!timeout.timed_out(), "a thread waits for ever");
+        guard
+    }
+}

@@ -1,0 +1,100 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Locks.
+
+use crate::{blocking, prelude::*};
+use core::{
+    cell::UnsafeCell,
+    marker::PhantomData,
+    ops::{Deref, DerefMut},
+};
+
+/// How a lock waits.
+pub trait Backend {}
+
+pub mod mutex {
+    pub struct MutexBackend;
+
+    impl super::Backend for MutexBackend {}
+}
+
+#[pin_data]
+pub struct Mutex<T> {
+    raw: blocking::Mutex<()>,
+    #[pin]
+    data: UnsafeCell<T>,
+}
+
+// SAFETY: As for the host's.
+unsafe impl<T: Send> Sync for Mutex<T> {}
+
+impl<T> Mutex<T> {
+    pub fn new<E>(init: impl PinInit<T, E>) -> impl PinInit<Self, E> {
+        pin_init!(Self {
+            raw: blocking::Mutex::new(()),
+            // SAFETY: An `UnsafeCell` has the layout of what it holds.
+            data <- unsafe {
+                ::pin_init::pin_init_from_closure::<_, E>(move |place: *mut UnsafeCell<T>| {
+                    ::pin_init::raw_try_init(place.cast(), init)
+                })
+            },
+        }? E)
+    }
+
+    pub fn lock(&self) -> MutexGuard<'_, T> {
+        Guard {
+            raw: &self.raw,
+            held: Some(blocking::lock(&self.raw)),
+            data: self.data.get(),
+            _backend: PhantomData,
+        }
+    }
+}
+
+/// A lock that is held.
+pub struct Guard<'a, T: ?Sized, B: Backend> {
+    raw: &'a blocking::Mutex<()>,
+    held: Option<blocking::MutexGuard<'a, ()>>,
+    data: *mut T,
+    _backend: PhantomData<B>,
+}
+
+pub type MutexGuard<'a, T> = Guard<'a, T, mutex::MutexBackend>;
+
+impl<T: ?Sized, B: Backend> Guard<'_, T, B> {
+    pub fn as_mut(&mut self) -> Pin<&mut T> {
+        // SAFETY: The lock is held, and what it protects is pinned.
+        unsafe { Pin::new_unchecked(&mut *self.data) }
+    }
+
+    pub(crate) fn do_unlocked<R>(&mut self, f: impl FnOnce() -> R) -> R {
+        self.held = None;
+        let result = f();
+
+        self.held = Some(blocking::lock(self.raw));
+        result
+    }
+}
+
+impl<T: ?Sized, B: Backend> Deref for Guard<'_, T, B> {
+    type Target = T;
+
+    fn deref(&self) -> &T {
+        // SAFETY: The lock is held.
+        unsafe { &*self.data }
+    }
+}
+
+impl<T: Unpin, B: Backend> DerefMut for Guard<'_, T, B> {
+    fn deref_mut(&mut self) -> &mut T {
+        // SAFETY: The lock is held.
+        unsafe { &mut *self.data }
+    }
+}
+
+#[macro_export]
+macro_rules! new_mutex {
+    ($init:expr) => {
+        $crate::sync::Mutex::new($init)
+    };
+}

@@ -1,0 +1,80 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Tracepoints, which are always on.
+
+use crate::{bindings, task::current};
+
+/// A tracepoint was hit.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Hit {
+    /// Which one.
+    pub name: &'static str,
+    /// What it was given.
+    pub args: Vec<i64>,
+}
+
+#[doc(hidden)]
+pub fn hit(name: &'static str, args: Vec<i64>) {
+    current().machine().hit(Hit { name, args });
+}
+
+/// What a tracepoint can be given.
+#[doc(hidden)]
+pub trait Field {
+    /// The number that is kept of it.
+    fn number(self) -> i64;
+}
+
+impl Field for u64 {
+    fn number(self) -> i64 {
+        self as i64
+    }
+}
+
+impl Field for i64 {
+    fn number(self) -> i64 {
+        self
+    }
+}
+
+impl Field for i32 {
+    fn number(self) -> i64 {
+        self.into()
+    }
+}
+
+impl Field for u32 {
+    fn number(self) -> i64 {
+        self.into()
+    }
+}
+
+/// Of a system call, its number.
+impl Field for *const bindings::seccomp_data {
+    fn number(self) -> i64 {
+        // SAFETY: Tracepoints are given valid pointers.
+        unsafe { (*self).nr.into() }
+    }
+}
+
+/// Of a task, its pid.
+impl Field for *mut bindings::task_struct {
+    fn number(self) -> i64 {
+        // SAFETY: Tracepoints are given valid pointers.
+        unsafe { (*self).pid().into() }
+    }
+}
+
+#[macro_export]
+macro_rules! declare_trace {
+    ($($(#[$attr:meta])* $pub:vis unsafe fn $name:ident($($arg:ident: $type:ty),* $(,)?);)*) => {$(
+        $(#[$attr])*
+        $pub unsafe fn $name($($arg: $type),*) {
+            $crate::tracepoint::hit(
+                stringify!($name),
+                vec![$($crate::tracepoint::Field::number($arg)),*],
+            );
+        }
+    )*};
+}
+pub use declare_trace;
