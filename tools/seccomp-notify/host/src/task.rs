@@ -205,6 +205,18 @@ impl Task {
         self.wait_for(|run| run.has_exited || run.state == TASK_FROZEN);
     }
 
+    /// Asks the task to freeze until it is frozen or gone, as for suspend: what is not frozen when
+    /// it goes to sleep is asked again.
+    pub fn freeze_for_sure(&self) {
+        loop {
+            self.freeze();
+            self.wait_for(|run| run.has_exited || run.is_asleep && run.state != TASK_RUNNING);
+            if self.look(|run| run.has_exited || run.state == TASK_FROZEN) {
+                return;
+            }
+        }
+    }
+
     /// Whether the task sleeps so that only a fatal signal wakes it.
     pub fn sleeps_killable(&self) -> bool {
         self.look(|run| run.is_asleep && run.state & TASK_WAKEKILL != 0)

@@ -18,6 +18,15 @@ const SCHEDULES: usize = 400;
 #[cfg(not(feature = "shuttle"))]
 const RUNS: usize = 20;
 
+/// Runs a scenario once, in which one thread runs at a time.
+pub fn once(scenario: impl Fn() + Send + Sync + 'static) {
+    #[cfg(not(feature = "shuttle"))]
+    scenario();
+    #[cfg(feature = "shuttle")]
+    shuttle::check_random(scenario, 1);
+}
+
+/// Runs a scenario again and again, as the host's scheduler likes.
 #[cfg(not(feature = "shuttle"))]
 pub fn explore(scenario: impl Fn() + Send + Sync + 'static) {
     let runs = env::var("RUNS").map_or(RUNS, |runs| runs.parse().expect("RUNS is a number"));

@@ -18,10 +18,9 @@ use kernel::{
 };
 use std::{
     collections::{BTreeMap, BTreeSet},
-    mem,
     sync::{
         atomic::{AtomicI32, AtomicI64, AtomicU32, Ordering::SeqCst},
-        Arc, Mutex,
+        Arc, Mutex, MutexGuard,
     },
 };
 
@@ -45,7 +44,6 @@ pub const MEMORY: [u8; 4] = *b"mine";
 
 struct Shared {
     machine: Arc<Machine>,
-    fd: Mutex<Option<Fd>>,
     filter: Mutex<Option<Arc<Filter>>>,
     nrs: AtomicI32,
     answers: AtomicI64,
@@ -76,9 +74,12 @@ struct Outcome {
     answer: Answer,
 }
 
-/// A listener with a filter.
-#[derive(Clone)]
-pub struct World(Arc<Shared>);
+/// A listener with a filter, as a supervisor's thread has it.
+pub struct World {
+    shared: Arc<Shared>,
+    /// The thread's own reference to the fd.
+    fd: Mutex<Option<Fd>>,
+}
 
 /// A target, in its system call.
 pub struct Target {
@@ -109,35 +110,47 @@ impl World {
         let fd = Fd::default();
         let filter = Filter::new(&fd, wait);
 
-        Self(Arc::new(Shared {
-            machine,
+        Self {
+            shared: Arc::new(Shared {
+                machine,
+                filter: Mutex::new(Some(Arc::new(filter))),
+                nrs: AtomicI32::new(1),
+                answers: AtomicI64::new(FIRST_ANSWER),
+                files: AtomicU32::new(1),
+                account: Mutex::default(),
+            }),
             fd: Mutex::new(Some(fd)),
-            filter: Mutex::new(Some(Arc::new(filter))),
-            nrs: AtomicI32::new(1),
-            answers: AtomicI64::new(FIRST_ANSWER),
-            files: AtomicU32::new(1),
-            account: Mutex::default(),
-        }))
+        }
+    }
+
+    /// The same, with this reference to the fd.
+    fn with(&self, fd: Option<Fd>) -> Self {
+        Self {
+            shared: self.shared.clone(),
+            fd: Mutex::new(fd),
+        }
+    }
+
+    /// What is held for no longer than the thread runs.
+    fn get<T>(of: &Mutex<T>) -> MutexGuard<'_, T> {
+        of.lock().expect("nothing panics here")
     }
 
     pub fn machine(&self) -> &Arc<Machine> {
-        &self.0.machine
+        &self.shared.machine
     }
 
-    /// The fd, as a supervisor inherits it.
     pub fn fd(&self) -> Fd {
-        let fd = self.0.fd.lock().expect("nothing panics here");
-
-        fd.clone().expect("it is not closed")
+        Self::get(&self.fd).clone().expect("it is not closed")
     }
 
     fn account<R>(&self, f: impl FnOnce(&mut Account) -> R) -> R {
-        f(&mut self.0.account.lock().expect("nothing panics here"))
+        f(&mut Self::get(&self.shared.account))
     }
 
-    /// Closes this fd. What threads have inherited stays open until they end.
+    /// Closes the thread's fd. Those of other threads stay open until they end.
     pub fn close(&self) {
-        let fd = mem::take(&mut *self.0.fd.lock().expect("nothing panics here"));
+        let fd = Self::get(&self.fd).take();
 
         self.account(|account| account.closed = true);
         drop(fd);
@@ -145,29 +158,24 @@ impl World {
 
     /// The last task that uses the filter goes, save for those that targets still are.
     pub fn end_filter(&self) {
-        drop(mem::take(
-            &mut *self.0.filter.lock().expect("nothing panics here"),
-        ));
+        let filter = Self::get(&self.shared.filter).take();
+
+        drop(filter);
     }
 
     /// A filter is installed with the listener, in place of the one that there was.
     pub fn new_filter(&self, wait: Wait) {
         let filter = Arc::new(Filter::new(&self.fd(), wait));
-        let old = self
-            .0
-            .filter
-            .lock()
-            .expect("nothing panics here")
-            .replace(filter);
+        let old = Self::get(&self.shared.filter).replace(filter);
 
         drop(old);
     }
 
     /// A task enters a system call that is trapped.
     pub fn target(&self) -> Target {
-        let (world, task) = (self.clone(), Task::new(&self.0.machine));
-        let nr = self.0.nrs.fetch_add(1, SeqCst);
-        let filter = self.0.filter.lock().expect("nothing panics here").clone();
+        let (world, task) = (self.with(None), Task::new(&self.shared.machine));
+        let nr = self.shared.nrs.fetch_add(1, SeqCst);
+        let filter = Self::get(&self.shared.filter).clone();
         let filter = filter.expect("there is one");
         let is_task = task.clone();
 
@@ -187,7 +195,7 @@ impl World {
         });
 
         Target {
-            world: self.clone(),
+            world: self.with(None),
             task,
             nr,
             thread,
@@ -199,7 +207,7 @@ impl World {
         &self,
         f: impl FnOnce(&World) -> R + Send + 'static,
     ) -> Thread<R> {
-        let (world, task) = (self.clone(), Task::new(&self.0.machine));
+        let (world, task) = (self.with(Some(self.fd())), Task::new(&self.shared.machine));
         let thread = task.spawn(move || f(&world));
 
         Thread { task, thread }
@@ -236,7 +244,7 @@ impl World {
 
     fn next_answer(&self) -> Reply {
         Reply {
-            val: self.0.answers.fetch_add(1, SeqCst),
+            val: self.shared.answers.fetch_add(1, SeqCst),
             ..Reply::default()
         }
     }
@@ -269,7 +277,7 @@ impl World {
 
     /// Has a file be installed that no other is like.
     pub fn add_fd(&self, id: u64, how: AddFd) -> Result<u32> {
-        let what = What::Other(self.0.files.fetch_add(1, SeqCst));
+        let what = What::Other(self.shared.files.fetch_add(1, SeqCst));
         let fd = blocking::lock(&kernel::task::current().fds).open(what);
         let how = AddFd { fd, ..how };
         let result = self.fd().add_fd(id, how);
@@ -312,7 +320,7 @@ impl World {
     /// is closed.
     pub fn check(&self) {
         self.end_filter();
-        let fd = mem::take(&mut *self.0.fd.lock().expect("nothing panics here"));
+        let fd = Self::get(&self.fd).take();
 
         if let Some(fd) = fd {
             let info = fd.fdinfo();
@@ -322,7 +330,7 @@ impl World {
             assert_eq!(info.readers, 0);
             assert!(info.notifs.is_empty());
         }
-        self.account(|account| Check::new(account, &self.0.machine).all());
+        self.account(|account| Check::new(account, &self.shared.machine).all());
     }
 }
 

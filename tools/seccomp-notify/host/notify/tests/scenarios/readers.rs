@@ -90,8 +90,7 @@ fn one_that_is_frozen_leaves_it_to_another() {
         let (other, first) = two_readers(&world);
         let target = world.target();
 
-        first.task.freeze();
-        first.task.until_frozen();
+        first.task.freeze_for_sure();
         // It may have it already, and is frozen on its way back.
         world.requeue_all();
         target.join();
@@ -115,8 +114,7 @@ fn those_that_are_frozen_are_passed_over() {
 
         second.task.until_asleep();
         for reader in [&first, &second] {
-            reader.task.freeze();
-            reader.task.until_frozen();
+            reader.task.freeze_for_sure();
         }
         let targets = [world.target(), world.target()];
 
@@ -163,8 +161,7 @@ fn a_thawed_one_takes_what_came_meanwhile() {
         let reader = world.thread(|world| world.serve());
 
         reader.task.until_asleep();
-        reader.task.freeze();
-        reader.task.until_frozen();
+        reader.task.freeze_for_sure();
         let target = world.target();
         target.task.until_asleep();
         reader.task.thaw();

@@ -1,0 +1,12 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! What can happen at a listener, each scenario in many ways: see `seccomp_notify::model`.
+
+mod exchange;
+mod fds;
+mod lifetime;
+mod memory;
+mod polling;
+mod readers;
+mod requeue;
+mod signals;
