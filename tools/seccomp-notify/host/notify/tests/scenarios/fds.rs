@@ -413,3 +413,24 @@ fn one_that_fails_is_no_answer_when_it_is_closed() {
         world.check();
     });
 }
+
+/// Whoever asked for it need not wait until it is installed to die.
+#[test]
+fn whoever_asks_can_die_while_it_is_installed() {
+    explore(|| {
+        let world = World::new(Wait::Interruptible);
+        let target = world.target();
+        let id = world.recv().unwrap().id;
+        let task = target.task.clone();
+        let fds = blocking::lock(&task.fds);
+        let adder = world.thread(move |world| world.add_fd(id, PLAIN));
+
+        adder.task.until_asleep();
+        adder.task.kill();
+        assert_eq!(adder.join(), Err(KILLED));
+        drop(fds);
+        world.send(id).unwrap();
+        target.join();
+        world.check();
+    });
+}

@@ -255,3 +255,18 @@ fn there_is_nothing_to_wait_for_with_o_nonblock() {
         world.check();
     });
 }
+
+/// The last that went to sleep, whose caches are warm, is the first to be woken.
+#[test]
+fn the_latest_is_woken_first() {
+    explore(|| {
+        let world = World::new(Wait::Interruptible);
+        let (other, first) = two_readers(&world);
+        let target = world.target();
+        let id = first.join().unwrap();
+
+        world.send(id).unwrap();
+        target.join();
+        end(&world, other);
+    });
+}

@@ -2,7 +2,7 @@
 
 //! Notifications are put back in the queue.
 
-use kernel::error::code::*;
+use kernel::{blocking, error::code::*};
 use seccomp_notify::{
     model::explore,
     userspace::{AddFd, Wait},
@@ -164,15 +164,18 @@ fn not_while_an_fd_is_installed() {
         let world = World::new(Wait::Interruptible);
         let target = world.target();
         let id = world.recv().unwrap().id;
+        let task = target.task.clone();
+        let fds = blocking::lock(&task.fds);
         let adder = world.thread(move |world| world.add_fd(id, AddFd::default()));
-        let other = world.thread(move |world| {
-            if world.requeue(id).is_ok() {
-                assert_eq!(world.recv().unwrap().id, id);
-            }
-        });
 
-        assert!(matches!(adder.join(), Ok(_) | Err(EINPROGRESS)));
-        other.join();
+        adder.task.until_asleep();
+        assert_eq!(world.requeue(id), Err(EBUSY));
+        // The target may have taken it by now, and waits for what is locked here.
+        blocking::thread::yield_now();
+        assert_eq!(world.requeue(id), Err(EBUSY));
+        assert_eq!(world.requeue_all(), 0);
+        drop(fds);
+        adder.join().unwrap();
         world.send(id).unwrap();
         target.join();
         world.check();

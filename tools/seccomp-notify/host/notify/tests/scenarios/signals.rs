@@ -213,9 +213,7 @@ fn the_supervisor_is_told_whatever_fails() {
 
         world.fd().set_flags(FD_SIGNALED).unwrap();
         let target = world.target();
-        let failing: Vec<_> = (0..2)
-            .map(|_| world.thread(World::recv_in_vain))
-            .collect();
+        let failing: Vec<_> = (0..2).map(|_| world.thread(World::recv_in_vain)).collect();
         let reader = world.thread(serve_the_signalled);
 
         target.signal();
