@@ -12,6 +12,7 @@ help:
 	@echo 'make shell        the same kernel, and a shell in it'
 	@echo 'make test         everything there is to prove; DEBUG=1 adds KASAN and lockdep'
 	@echo 'make fuzz         everything at once, at random, with DEBUG=1; TIME= seconds, SEED='
+	@echo 'make mutants      whether the host tests notice mistakes: an hour or two'
 	@echo 'make trace        how long notifications took, from their tracepoints'
 	@echo 'make bench        what a round trip costs, C and Rust; QUICK=1 with fewer'
 	@echo 'make coverage     which lines the selftests execute'
@@ -25,15 +26,15 @@ help:
 	@echo 'make clean        remove all that was built and fetched'
 	@echo 'Variables: KDIR= an unpacked Linux 7.3, BUILD= where to build, V=1 full output'
 
-.PHONY: run trace shell test fuzz bench coverage kernel exec menuconfig check series apply refresh clean
+.PHONY: run trace shell test mutants fuzz bench coverage kernel exec menuconfig check series apply refresh clean
 run trace: SCRIPT = demo/$@.sh
 shell exec: SCRIPT = vm/$@.sh
-test fuzz check: SCRIPT = test/$@.sh
+test mutants fuzz check: SCRIPT = test/$@.sh
 bench: SCRIPT := bench/bench.sh
 coverage: SCRIPT := coverage/coverage.sh
 kernel: SCRIPT := kernel/kernel.sh
 menuconfig: SCRIPT := kernel/kernel.sh '' menuconfig
 series: SCRIPT := series/series.sh
 apply refresh clean: SCRIPT = tree/$@.sh
-run trace shell test fuzz bench coverage kernel exec menuconfig check series apply refresh clean:
+run trace shell test mutants fuzz bench coverage kernel exec menuconfig check series apply refresh clean:
 	@$(TOOLS)/$(SCRIPT)

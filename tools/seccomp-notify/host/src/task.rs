@@ -22,7 +22,7 @@ use std::{
 };
 
 thread_local! {
-    static CURRENT: RefCell<Option<Arc<Task>>> = RefCell::new(None);
+    static CURRENT: RefCell<Option<Arc<Task>>> = RefCell::default();
 }
 
 /// A task.

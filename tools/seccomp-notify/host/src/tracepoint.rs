@@ -22,45 +22,49 @@ pub fn hit(name: &'static str, args: Vec<i64>) {
 #[doc(hidden)]
 pub trait Field {
     /// The number that is kept of it.
-    fn number(self) -> i64;
+    ///
+    /// # Safety
+    ///
+    /// A pointer must be valid.
+    unsafe fn number(self) -> i64;
 }
 
 impl Field for u64 {
-    fn number(self) -> i64 {
+    unsafe fn number(self) -> i64 {
         self as i64
     }
 }
 
 impl Field for i64 {
-    fn number(self) -> i64 {
+    unsafe fn number(self) -> i64 {
         self
     }
 }
 
 impl Field for i32 {
-    fn number(self) -> i64 {
+    unsafe fn number(self) -> i64 {
         self.into()
     }
 }
 
 impl Field for u32 {
-    fn number(self) -> i64 {
+    unsafe fn number(self) -> i64 {
         self.into()
     }
 }
 
 /// Of a system call, its number.
 impl Field for *const bindings::seccomp_data {
-    fn number(self) -> i64 {
-        // SAFETY: Tracepoints are given valid pointers.
+    unsafe fn number(self) -> i64 {
+        // SAFETY: The caller promises that it is valid.
         unsafe { (*self).nr.into() }
     }
 }
 
 /// Of a task, its pid.
 impl Field for *mut bindings::task_struct {
-    fn number(self) -> i64 {
-        // SAFETY: Tracepoints are given valid pointers.
+    unsafe fn number(self) -> i64 {
+        // SAFETY: The caller promises that it is valid.
         unsafe { (*self).pid().into() }
     }
 }
@@ -72,7 +76,8 @@ macro_rules! declare_trace {
         $pub unsafe fn $name($($arg: $type),*) {
             $crate::tracepoint::hit(
                 stringify!($name),
-                vec![$($crate::tracepoint::Field::number($arg)),*],
+                // SAFETY: Whoever hits a tracepoint gives it valid pointers.
+                vec![$(unsafe { $crate::tracepoint::Field::number($arg) }),*],
             );
         }
     )*};

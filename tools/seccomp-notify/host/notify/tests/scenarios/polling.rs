@@ -271,3 +271,22 @@ fn wake_ups_are_on_the_current_cpu_if_wanted() {
         });
     }
 }
+
+/// A target that is frozen as it enters its call has told of it before.
+#[test]
+fn whoever_receives_hears_of_a_frozen_target() {
+    explore(|| {
+        let world = World::new(Wait::Interruptible);
+        let poller = Poller::new(PollEvents::IN, false);
+
+        world.fd().poll(Some(&poller));
+        let target = world.target();
+        target.task.freeze();
+        assert!(poller.wait() == PollEvents::IN);
+        let id = world.recv().unwrap().id;
+        target.task.thaw();
+        world.send(id).unwrap();
+        target.join();
+        world.check();
+    });
+}
