@@ -4,8 +4,9 @@
 
 usage: mutants.py <list> <copy> <word in the name>... -- <command>...
 
-The command is run in the copy's host directory, and has to fail. What does not
-build is no mistake to be noticed. Ends with how many were noticed.
+The command is run in the copy's host directory, with "build" or "test" and the
+file that has the mistake. It has to fail for the second. What does not build is
+no mistake to be noticed. Ends with how many were noticed.
 """
 
 import pathlib
@@ -67,8 +68,8 @@ def main():
             continue
         source.write_text(after, encoding="utf-8")
         try:
-            builds, output = succeeds([*command, "build"], host)
-            survives = builds and succeeds([*command, "test"], host)[0]
+            builds, output = succeeds([*command, "build", mutant["file"]], host)
+            survives = builds and succeeds([*command, "test", mutant["file"]], host)[0]
         finally:
             source.write_text(before, encoding="utf-8")
 

@@ -9,20 +9,21 @@
 set -euo pipefail
 . "$(dirname "${BASH_SOURCE[0]}")/../lib.sh"
 
-# What the tests of one mutant are.
+# one_mutant build|test <file>: what may notice a mistake in the file
 one_mutant() {
-	local notify=(--package seccomp_notify --features shuttle --locked --quiet)
-	local kernel=(--package kernel --locked --quiet --lib --test index --test state --test waiter)
+	local -a first=(--package kernel --lib --test index --test state --test waiter)
+	local -a then=(--package seccomp_notify --features shuttle)
+	local -a how=(--locked --quiet)
 
-	if [[ $1 == build ]]; then
-		cargo test --no-run "${kernel[@]}" && cargo test --no-run "${notify[@]}"
-	else
-		timeout 300 cargo test "${kernel[@]}" && timeout 600 cargo test "${notify[@]}"
-	fi
+	[[ $1 == test ]] || how+=(--no-run)
+	case $2 in
+	rust/* | */state.rs) timeout 600 cargo test "${how[@]}" "${first[@]}" || return ;;
+	esac
+	timeout 900 cargo test "${how[@]}" "${then[@]}"
 }
 
 if [[ ${1:-} == --one ]]; then
-	one_mutant "$2"
+	one_mutant "$2" "$3"
 	exit
 fi
 
