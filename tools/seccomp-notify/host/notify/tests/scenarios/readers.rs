@@ -270,3 +270,67 @@ fn the_latest_is_woken_first() {
         end(&world, other);
     });
 }
+
+/// Whoever leaves it to another leaves it to one that is not frozen.
+#[test]
+fn one_that_is_interrupted_passes_over_the_frozen() {
+    explore(|| {
+        let world = World::new(Wait::Interruptible);
+        let (other, frozen) = two_readers(&world);
+        let first = world.thread(|world| world.recv().map(|notif| notif.id));
+
+        first.task.until_asleep();
+        frozen.task.freeze_for_sure();
+        let target = world.target();
+        first.task.signal();
+        match first.join() {
+            Ok(id) => assert!(world.send(id).is_ok()),
+            Err(err) => assert_eq!(err, EINTR),
+        }
+        target.join();
+        frozen.task.thaw();
+        world.end_filter();
+        assert_eq!(frozen.join(), Err(ENOENT));
+        end(&world, other);
+    });
+}
+
+/// A reader that was woken for it while it was frozen takes it, if there is no other: it was woken,
+/// and then there was the signal.
+#[test]
+fn an_interrupted_one_takes_what_it_was_woken_for() {
+    explore(|| {
+        let world = World::new(Wait::Interruptible);
+        let reader = world.thread(|world| world.recv().map(|notif| notif.id));
+
+        reader.task.until_asleep();
+        reader.task.freeze_for_sure();
+        let target = world.target();
+        target.task.until_asleep();
+        reader.task.signal();
+        reader.task.thaw();
+        let id = reader.join().unwrap();
+        world.send(id).unwrap();
+        target.join();
+        world.check();
+    });
+}
+
+/// What is put back is for another than a frozen one, too.
+#[test]
+fn what_is_put_back_passes_over_the_frozen() {
+    explore(|| {
+        let world = World::new(Wait::Interruptible);
+        let target = world.target();
+        let id = world.recv().unwrap().id;
+        let (other, frozen) = two_readers(&world);
+
+        frozen.task.freeze_for_sure();
+        world.requeue(id).unwrap();
+        target.join();
+        frozen.task.thaw();
+        world.end_filter();
+        assert_eq!(frozen.join(), Err(ENOENT));
+        end(&world, other);
+    });
+}
