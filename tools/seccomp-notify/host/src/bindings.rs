@@ -134,5 +134,5 @@ pub const SECCOMP_IOCTL_NOTIF_ADDFD: u32 = _IOW::<seccomp_notif_addfd>(MAGIC, 3)
 pub const SECCOMP_IOCTL_NOTIF_SET_FLAGS: u32 = _IOW::<u64>(MAGIC, 4);
 pub const SECCOMP_IOCTL_NOTIF_SEND_RECV: u32 = _IOWR::<seccomp_notif_send_recv>(MAGIC, 5);
 pub const SECCOMP_IOCTL_NOTIF_PIDFD: u32 = _IOW::<seccomp_notif_pidfd>(MAGIC, 6);
-pub const SECCOMP_IOCTL_NOTIF_MEM: u32 = _IOW::<seccomp_notif_mem>(MAGIC, 7);
+pub const SECCOMP_IOCTL_NOTIF_MEM: u32 = _IOWR::<seccomp_notif_mem>(MAGIC, 7);
 pub const SECCOMP_IOCTL_NOTIF_REQUEUE: u32 = _IOW::<seccomp_notif_requeue>(MAGIC, 8);

@@ -61,6 +61,12 @@ impl<T> core::ops::Deref for Arc<T> {
 /// A reference that is borrowed from an [`Arc`].
 pub struct ArcBorrow<'a, T>(&'a T);
 
+impl<'a, T> ArcBorrow<'a, T> {
+    pub fn get_ref(this: Self) -> &'a T {
+        this.0
+    }
+}
+
 impl<T> core::ops::Deref for ArcBorrow<'_, T> {
     type Target = T;
 

@@ -148,6 +148,11 @@ impl Task {
         });
     }
 
+    /// Another thread takes its signal, which was for either.
+    pub fn lose_signal(&self) {
+        self.change(|run| run.signal = false);
+    }
+
     /// Sends it `SIGKILL`.
     pub fn kill(&self) {
         self.change(|run| {
@@ -392,6 +397,10 @@ impl SyscallEntry {
             run.recalc_sigpending();
             run.signal || run.fatal || !task_work && run.task_work
         })
+    }
+
+    pub fn run_task_work(&self) {
+        self.0.change(|run| run.task_work = false);
     }
 
     pub fn restart(&self) {

@@ -293,10 +293,7 @@ fn step_both(
 
     prop_assert_eq!(real.awaits_reply(), model.may_be_answered());
     // What the counts are made of.
-    prop_assert_eq!(
-        real.is_awaited(),
-        model.in_queue || model.may_be_answered()
-    );
+    prop_assert_eq!(real.is_awaited(), model.in_queue || model.may_be_answered());
     prop_assert_eq!(real.signalled(), model.marked);
     let name = match (model.in_queue, model.may_be_answered()) {
         (true, true) => "requeued",

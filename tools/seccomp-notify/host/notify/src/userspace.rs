@@ -7,7 +7,7 @@ use kernel::{
     bindings,
     error::Error,
     fs::{
-        anon_inode::{AnonInodeFile, IoctlFile},
+        anon_inode::{self, AnonInodeFile, IoctlFile},
         file::{flags, What},
         File,
     },
@@ -343,11 +343,7 @@ impl Fd {
     pub fn poll(&self, poller: Option<&std::sync::Arc<Poller>>) -> PollEvents {
         let file = File::new(What::Itself(self.flags));
 
-        <Listener as AnonInodeFile>::poll(
-            self.listener().as_arc_borrow(),
-            &file,
-            PollTable::new(poller),
-        )
+        anon_inode::poll(self.listener(), &file, PollTable::new(poller))
     }
 
     /// What fdinfo says, word for word.

@@ -12,7 +12,7 @@ use crate::{
     seq_file::SeqFile,
     sync::{
         aref::ARef,
-        poll::{PollEvents, PollTable},
+        poll::{PollCondVar, PollEvents, PollTable},
         Arc, ArcBorrow,
     },
 };
@@ -27,8 +27,17 @@ pub trait AnonInodeFile: Sized + 'static {
 
     fn release(this: Arc<Self>);
     fn ioctl(this: ArcBorrow<'_, Self>, file: &IoctlFile, cmd: u32, arg: usize) -> Result<isize>;
-    fn poll(this: ArcBorrow<'_, Self>, file: &File, table: PollTable<'_>) -> PollEvents;
+    fn poll(this: ArcBorrow<'_, Self>, file: &File) -> PollEvents;
+    fn pollers<'a>(this: ArcBorrow<'a, Self>) -> &'a PollCondVar
+    where
+        Self: 'a;
     fn show_fdinfo(this: ArcBorrow<'_, Self>, file: &File, seq: &SeqFile);
+}
+
+/// What poll does with such a file.
+pub fn poll<T: AnonInodeFile>(this: &Arc<T>, file: &File, table: PollTable<'_>) -> PollEvents {
+    table.register_wait(file, T::pollers(this.as_arc_borrow()));
+    T::poll(this.as_arc_borrow(), file)
 }
 
 /// C's table of what such a file does, of which the host has no use.

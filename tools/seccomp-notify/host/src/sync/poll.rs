@@ -7,7 +7,7 @@ use crate::{
     fs::File,
     prelude::*,
 };
-use core::ops::BitOr;
+use core::ops::{BitOr, Deref};
 use std::sync::Arc;
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -88,20 +88,31 @@ impl Poller {
 }
 
 /// Where those who wait for a file's events are registered.
-pub struct PollCondVarBox {
+#[derive(Default)]
+pub struct PollCondVar {
     pollers: Mutex<Vec<Arc<Poller>>>,
     /// How many these are, for who does not take the lock: `waitqueue_active()`.
     count: AtomicUsize,
 }
 
+/// The same, somewhere of its own.
+pub struct PollCondVarBox(PollCondVar);
+
 impl PollCondVarBox {
     pub fn new(_name: &'static CStr, _class: ()) -> Result<Self> {
-        Ok(Self {
-            pollers: Mutex::default(),
-            count: AtomicUsize::new(0),
-        })
+        Ok(Self(PollCondVar::default()))
     }
+}
 
+impl Deref for PollCondVarBox {
+    type Target = PollCondVar;
+
+    fn deref(&self) -> &PollCondVar {
+        &self.0
+    }
+}
+
+impl PollCondVar {
     pub fn has_waiters(&self) -> bool {
         self.count.load(Ordering::Relaxed) != 0
     }
@@ -144,7 +155,7 @@ impl<'a> PollTable<'a> {
         Self(poller)
     }
 
-    pub fn register_wait(&self, _file: &File, queue: &PollCondVarBox) {
+    pub fn register_wait(&self, _file: &File, queue: &PollCondVar) {
         if let Some(poller) = self.0 {
             let mut pollers = blocking::lock(&queue.pollers);
 

@@ -237,3 +237,34 @@ fn no_notification_has_them() {
         world.check();
     });
 }
+
+/// The signal that has ended the notification has gone when the copy has ended: the call is
+/// restarted.
+#[test]
+fn it_is_restarted_if_the_signal_has_gone() {
+    explore(|| {
+        let world = World::new(Wait::Interruptible);
+        let target = world.target();
+        let task = target.task.clone();
+        let id = world.recv().unwrap().id;
+
+        task.until_asleep();
+        let memory = blocking::lock(&task.memory);
+        let copier = world.thread(move |world| world.read_memory(id));
+        target.signal();
+        task.until_asleep();
+        // So it sleeps if it is held.
+        if task.sleeps_killable() {
+            task.lose_signal();
+            task.wake_up();
+            task.until_asleep();
+        }
+        drop(memory);
+        let reader = world.thread(World::serve);
+        target.join();
+        assert_eq!(copier.join(), Err(ENOENT));
+        world.end_filter();
+        reader.join();
+        world.check();
+    });
+}

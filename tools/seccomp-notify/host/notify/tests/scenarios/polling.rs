@@ -237,6 +237,8 @@ fn whoever_receives_hears_of_what_was_held() {
         let id = world.recv().unwrap().id;
         let poller = Poller::new(PollEvents::IN, false);
 
+        // Those who poll have heard of it.
+        target.task.until_asleep();
         world.fd().poll(Some(&poller));
         let copier = world.thread(move |world| world.read_memory(id));
         world.requeue(id).unwrap();
