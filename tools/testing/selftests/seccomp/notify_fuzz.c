@@ -44,8 +44,8 @@
 /* Where a supervisor puts an fd for a slot. */
 #define FIRST_FD	100
 #define FEW_FDS		8
-#define FEW_WORDS	64
-#define MANY_WORDS	8192
+#define FEW_BYTES	512
+#define MANY_BYTES	65536
 /* The kernel's SECCOMP_NOTIFY_ADDFD_SIZE_VER0. */
 #define ADDFD_SIZE_VER0	24
 #define BOARD_ENV	"SECCOMP_NOTIFY_FUZZ"
@@ -95,7 +95,6 @@ enum kind {
 	ERROR,
 	FD,		/* the contents of the fd that is the result */
 	FILE_ONLY,	/* ... of an fd that comes beside it */
-	MEMORY,		/* written to the target's memory */
 };
 
 enum sent {
@@ -123,7 +122,7 @@ struct slot {
 	int gone;		/* about to be killed by an exec */
 	int restarts;
 	int is_nested;		/* the second listener is asked before the first */
-	int calls;
+	int execs;
 	unsigned int nonce;	/* of the last call */
 	unsigned int continued[MAX_LISTENERS];	/* the last that was let through */
 };
@@ -174,7 +173,6 @@ struct board {
 
 	unsigned long calls;
 	unsigned long answers;
-	unsigned long restarted;
 	unsigned long deaths;
 
 	char failure[MAX_FAILURES][256];
@@ -331,16 +329,9 @@ static bool near_the_end(void)
  * Targets
  */
 
-static __thread struct slot *own;
-
 static int index_of(struct slot *s)
 {
 	return s - board->slots;
-}
-
-static unsigned long word_of(struct slot *s)
-{
-	return (unsigned long)index_of(s) << 32 | s->nonce;
 }
 
 static bool is_let_through(struct slot *s, int listener)
@@ -364,11 +355,11 @@ static void consume(struct slot *s, long value, enum kind kind)
 	    (t->slot != index_of(s) || (kind != FILE_ONLY && t->nonce != s->nonce)))
 		fail("slot %d, call %u got the answer to slot %d, call %u",
 		     index_of(s), s->nonce, t->slot, t->nonce);
-	if (kind != MEMORY && __atomic_exchange_n(&t->consumed, 1, __ATOMIC_SEQ_CST))
+	if (__atomic_exchange_n(&t->consumed, 1, __ATOMIC_SEQ_CST))
 		fail("slot %d got ticket %ld, which was used before", index_of(s),
 		     value);
 	if (t->slot >= 0 && s->is_nested && t->listener == 0 &&
-	    kind != FILE_ONLY && kind != MEMORY && !is_let_through(s, 1))
+	    kind != FILE_ONLY && !is_let_through(s, 1))
 		fail("slot %d, call %u was answered without the inner listener",
 		     index_of(s), s->nonce);
 }
@@ -411,22 +402,42 @@ static void judge_result(struct slot *s, long ret)
 	}
 }
 
-/* Only what was written for this call, and nothing after its end. */
-static void judge_memory(struct slot *s, const unsigned long *words, int count)
+/*
+ * A call has memory that is full of one number, and a supervisor fills it with
+ * another. Both are this call's alone. They are bytes: who writes it while
+ * another does, or reads it, gets some of each.
+ */
+static unsigned char fill_of(int slot, unsigned int nonce, bool is_written)
 {
-	static __thread unsigned long copy[MANY_WORDS];
-	unsigned long last = word_of(s);
+	return mix(slot, nonce) ^ (is_written ? 0xff : 0);
+}
+
+static bool is_of_call(const unsigned char *bytes, int count, int slot,
+		       unsigned int nonce)
+{
+	const unsigned char own = fill_of(slot, nonce, false);
+	const unsigned char written = fill_of(slot, nonce, true);
 	int i;
 
-	memcpy(copy, words, count * sizeof(*copy));
 	for (i = 0; i < count; i++) {
-		if (copy[i] != last && copy[i] != word_of(s))
-			consume(s, copy[i], MEMORY);
-		last = copy[i];
+		if (bytes[i] != own && bytes[i] != written)
+			return false;
 	}
+	return true;
+}
+
+/* Nothing that was written for another call, and nothing after its end. */
+static void judge_memory(struct slot *s, const unsigned char *bytes, int count)
+{
+	static __thread unsigned char copy[MANY_BYTES];
+
+	memcpy(copy, bytes, count);
+	if (!is_of_call(copy, count, index_of(s), s->nonce))
+		fail("slot %d, call %u has what was written for another",
+		     index_of(s), s->nonce);
 	if (once_in(4))
 		sched_yield();
-	if (memcmp(copy, words, count * sizeof(*copy)))
+	if (memcmp(copy, bytes, count))
 		fail("slot %d was written to after call %u", index_of(s), s->nonce);
 }
 
@@ -445,22 +456,20 @@ static void judge_file(struct slot *s)
 
 static void call(struct slot *s)
 {
-	static __thread unsigned long words[MANY_WORDS];
-	int i, count = once_in(8) ? MANY_WORDS : FEW_WORDS;
+	static __thread unsigned char bytes[MANY_BYTES];
+	int count = once_in(8) ? MANY_BYTES : FEW_BYTES;
 	long ret;
 
 	ATOMIC_INC(s->nonce);
-	for (i = 0; i < count; i++)
-		words[i] = word_of(s);
+	memset(bytes, fill_of(index_of(s), s->nonce, false), count);
 	errno = 0;
 	ret = syscall(NR_ASKED, MAX_SLOTS + index_of(s), s->nonce,
-		      mix(index_of(s), s->nonce), words, count, 0);
+		      mix(index_of(s), s->nonce), bytes, count, 0);
 	if (ret == -1)
 		ret = -errno;
 	judge_result(s, ret);
-	judge_memory(s, words, count);
+	judge_memory(s, bytes, count);
 	judge_file(s);
-	s->calls++;
 	ATOMIC_INC(board->calls);
 }
 
@@ -480,9 +489,10 @@ static struct slot *new_slot(int process)
 
 static void enter_slot(struct slot *s)
 {
-	own = s;
 	s->tid = sys_gettid();
-	seed_thread("target", index_of(s) + MAX_SLOTS * (s->nonce + 1));
+	seed_thread("target", index_of(s));
+	/* Not the same after each exec: it would be one exec after the other. */
+	chance = mix(mix(chance, s->nonce), s->execs);
 	ATOMIC_SET(s->used, 1);
 }
 
@@ -580,7 +590,7 @@ static void peek(void)
 {
 	int fd = board->listener[pick(board->nr_listeners)];
 	struct epoll_event e = { .events = EPOLLIN | EPOLLOUT };
-	int other, ep;
+	int first, other, ep;
 
 	if (once_in(2)) {
 		MAY_FAIL("poll", poll_fd(fd, 0), EINTR);
@@ -591,8 +601,10 @@ static void peek(void)
 	if (other >= 0 && ep >= 0 && !epoll_ctl(ep, EPOLL_CTL_ADD, other, &e))
 		epoll_wait(ep, &e, 1, pick(3));
 	/* In any order: the epoll of a file that is released, and the reverse. */
-	close(once_in(2) ? other : ep);
-	close(fcntl(other, F_GETFD) < 0 ? ep : other);
+	first = once_in(2) ? other : ep;
+	close(first);
+	/* The number may be another thread's by now. */
+	close(first == other ? ep : other);
 }
 
 static void run_slot(struct slot *s, bool may_peek)
@@ -696,6 +708,7 @@ static void __attribute__((constructor)) go_on_after_exec(void)
 	block_signal(SIGUSR1, SIG_UNBLOCK);
 	/* Another thread may have tried the same. */
 	ATOMIC_SET(s->gone, 0);
+	s->execs++;
 	enter_slot(s);
 	run_slot(s, false);
 	_exit(0);
@@ -805,7 +818,7 @@ struct held {
 	int slot;
 	unsigned int nonce;
 	pid_t pid;
-	__u64 words;		/* the address of as many as follows */
+	__u64 addr;		/* of so many bytes */
 	int count;
 };
 
@@ -873,8 +886,8 @@ static bool take_notif(int listener, const struct seccomp_notif *n, struct held 
 	h->slot = slot;
 	h->nonce = nonce;
 	h->pid = n->pid;
-	h->words = n->data.args[3];
-	h->count = n->data.args[4] == MANY_WORDS ? MANY_WORDS : FEW_WORDS;
+	h->addr = n->data.args[3];
+	h->count = n->data.args[4] == MANY_BYTES ? MANY_BYTES : FEW_BYTES;
 	return true;
 }
 
@@ -1030,50 +1043,34 @@ static int addfd_of(struct held *h, enum kind kind)
 	return ret;
 }
 
-/* All of it belongs to the notification, or was written for it. */
-static void judge_read(struct held *h, const unsigned long *words)
+/* As often as it takes, if another has to receive it first. */
+static void mem_of(struct held *h, int tries)
 {
-	const unsigned long word = (unsigned long)h->slot << 32 | h->nonce;
-	int i;
-
-	for (i = 0; i < h->count; i++) {
-		struct ticket *t = ticket_of(words[i]);
-
-		if (words[i] != word &&
-		    !(t && t->slot == h->slot && t->nonce == h->nonce))
-			fail("MEM: read %#lx of slot %d, call %u", words[i],
-			     h->slot, h->nonce);
-	}
-}
-
-static void mem_of(struct held *h)
-{
-	static __thread unsigned long words[MANY_WORDS];
-	const int len = h->count * sizeof(*words);
+	static __thread unsigned char bytes[MANY_BYTES];
 	struct seccomp_notif_mem m = {
 		.id = h->id,
-		.addr = h->words,
-		.buf = (uintptr_t)words,
-		.len = len,
+		.addr = h->addr,
+		.buf = (uintptr_t)bytes,
+		.len = h->count,
 	};
-	int i, ret, ticket;
+	int ret;
 
 	if (once_in(2)) {
 		m.flags = SECCOMP_NOTIF_MEM_WRITE;
-		ticket = new_ticket(h->slot, h->nonce, MEMORY, h->listener);
-		for (i = 0; i < h->count; i++)
-			words[i] = ticket;
+		memset(bytes, fill_of(h->slot, h->nonce, true), h->count);
 	}
 	doing("MEM");
-	ret = listener_ioctl(h->listener, SECCOMP_IOCTL_NOTIF_MEM, &m);
+	do {
+		ret = listener_ioctl(h->listener, SECCOMP_IOCTL_NOTIF_MEM, &m);
+	} while (ret == -ENOENT && --tries > 0);
 	doing("-");
 	/* In an exec, the memory is there no more. */
 	MAY_FAIL("MEM", ret, enoent(), enoent() ? ESRCH : 0,
 		 has(KILLS | EXECS) ? EFAULT : 0);
-	if (ret >= 0 && ret != len && !has(DISTURBED))
-		fail("MEM: %d of %d bytes", ret, len);
-	if (ret == len && !m.flags)
-		judge_read(h, words);
+	if (ret >= 0 && ret != h->count && !has(DISTURBED))
+		fail("MEM: %d of %d bytes", ret, h->count);
+	if (ret > 0 && !m.flags && !is_of_call(bytes, ret, h->slot, h->nonce))
+		fail("MEM: slot %d, call %u has what is of another", h->slot, h->nonce);
 }
 
 static void pidfd_of(struct held *h)
@@ -1126,8 +1123,6 @@ static void id_valid_of(struct held *h)
 /* True if the notification is still to be answered. */
 static bool prepare(struct held *h)
 {
-	int i;
-
 	switch (pick(board->is_c ? 12 : 20)) {
 	case 0:
 		addfd_of(h, FILE_ONLY);
@@ -1148,7 +1143,7 @@ static bool prepare(struct held *h)
 	case 12:
 	case 13:
 	case 14:
-		mem_of(h);
+		mem_of(h, 1);
 		return true;
 	case 15:
 		pidfd_of(h);
@@ -1157,9 +1152,9 @@ static bool prepare(struct held *h)
 	case 17:
 		if (!has(REQUEUES) || !requeue_of(h))
 			return true;
-		/* Another may have it now, and answer it meanwhile. */
-		for (i = pick(8); i > 0; i--)
-			mem_of(h);
+		/* Another may have it then, and answer it meanwhile. */
+		if (once_in(2))
+			mem_of(h, 500);
 		return false;
 	default:
 		return true;
@@ -1910,7 +1905,7 @@ static void judge_tickets(void)
 		struct ticket *t = &board->tickets[i];
 		struct slot *s = &board->slots[t->slot < 0 ? 0 : t->slot];
 
-		if (t->kind == MEMORY || t->kind == FILE_ONLY || t->slot < 0)
+		if (t->kind == FILE_ONLY || t->slot < 0)
 			continue;
 		if (t->sent == REFUSED && t->consumed)
 			fail("slot %d got an answer to call %u that was refused",
