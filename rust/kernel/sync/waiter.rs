@@ -287,6 +287,9 @@ impl<T, S: ?Sized> WaiterList<T, S> {
     /// # Panics
     ///
     /// If the list is not part of the data that the lock protects.
+    ///
+    /// If `f` panics, which is a `BUG()`, the task dies with its waiter still in the list, where
+    /// others find it: as ever after that, the kernel cannot be trusted.
     #[inline]
     pub fn wait<U: ?Sized, B: Backend, R>(
         guard: Guard<'_, U, B>,

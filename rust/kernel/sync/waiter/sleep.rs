@@ -40,8 +40,8 @@ impl Sleep {
     /// Whether the current task, which has set its state, would sleep through a request to freeze.
     ///
     /// The request is like a signal, which is not fatal: only an interruptible sleep would notice.
-    /// One that comes after this, and after the scheduler was called, finds a task that can be
-    /// frozen as it sleeps.
+    /// One that comes once the task sleeps finds one that can be frozen as it is. Between the two,
+    /// it is missed, as by any killable sleep that can be frozen: suspend asks again.
     #[inline]
     fn misses_freezing(self) -> bool {
         self == Sleep::Killable && current!().is_freezing()
@@ -132,8 +132,9 @@ impl<'p, U: ?Sized, B: Backend> Held<'p, U, B> {
 
     /// Runs `f` with the lock released.
     ///
-    /// If `f` panics, which is a `BUG()`, the task dies with its waiter still in the list, where
-    /// others find it: as ever after that, the kernel cannot be trusted.
+    /// It must not panic, see [`WaiterList::wait`].
+    ///
+    /// [`WaiterList::wait`]: super::WaiterList::wait
     #[inline]
     pub fn unlocked<R>(&mut self, f: impl FnOnce() -> R) -> R {
         self.guard.do_unlocked(f)
