@@ -569,9 +569,9 @@ impl<T, S: ?Sized> WaiterTable<T, S> {
 
         waiter.dequeue();
         let this = self.project();
-        // INVARIANT: The node has this place now. SAFETY: By the invariants of `Waiter`, the node is
-        // one of the list, thus alive and ours to access. It is in no place, and leaves this one
-        // before it dies, while the table is where it is, pinned. No other waiter has the id.
+        // INVARIANT: The node has this place now. SAFETY: By the invariants of `Waiter`, the node
+        // is one of the list, thus alive and ours to access. It is in no place, and leaves this
+        // one before it dies, while the table is where it is, pinned. No other waiter has the id.
         unsafe {
             this.front.insert_as(Node::in_front(node), id);
             (*node).place = Place::Front;

@@ -110,8 +110,8 @@ impl Links {
     /// `links` must be in an index to which the caller has exclusive access.
     #[inline]
     pub(super) unsafe fn remove(links: *mut Self) {
-        // INVARIANT: Nothing leads to the element any more: its place is free, or filled by one that
-        // was below it.
+        // INVARIANT: Nothing leads to the element any more: its place is free, or has one that was
+        // below it.
         // SAFETY: By the caller's promise, the element is ours to access. By the invariants of the
         // index, what is in one has children, which are what is below its place, and the place is
         // the index's root or in another element, both alive and ours to access as well.

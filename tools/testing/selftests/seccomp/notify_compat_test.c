@@ -151,7 +151,7 @@ static int read_and_write(struct supervisor *sup, struct seccomp_notif *n)
 		return copy(sup, n, here, 0) != -EINVAL;
 	if (copy(sup, n, here, 0) != sizeof(buf) || strcmp(buf, before))
 		return 2;
-	strcpy(buf, after);
+	memcpy(buf, after, sizeof(buf));
 	if (copy(sup, n, here, SECCOMP_NOTIF_MEM_WRITE) != sizeof(buf))
 		return 3;
 	memset(buf, 0, sizeof(buf));
@@ -435,7 +435,7 @@ static void call_twice(struct target *t)
 {
 	char text[sizeof(before)];
 
-	strcpy(text, before);
+	memcpy(text, before, sizeof(text));
 	t->number = syscall(NR_TRAPPED, t->arg, text, 3, 4, 5, 6);
 	t->ret = syscall(NR_TRAPPED, t->arg, text, 3, 4, 5, 6);
 	t->err = errno;
