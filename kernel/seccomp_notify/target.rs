@@ -352,7 +352,8 @@ fn install_fd(
     }
     // The caller was killed meanwhile. Perhaps this is the last reference to the file, or leads to
     // the last one to the listener: its release would wait for the target to return, which waits
-    // for the release.
+    // for the release. That may take long: nobody else is to wait for it.
+    wake_unlocked(listener, held, due);
     held.unlocked(|| {
         drop(fd);
         target.run_task_work();
