@@ -128,6 +128,15 @@ impl Wakeups {
         self.reader.is_due() || self.events != PollEvents::NONE
     }
 
+    /// Adds `more`. One of the two at most has a reader.
+    #[cold]
+    pub(crate) fn add(&mut self, more: Self) {
+        self.events = self.events | more.events;
+        if more.reader.is_due() {
+            self.reader = more.reader;
+        }
+    }
+
     /// What those who poll are told of.
     #[inline]
     pub(crate) fn events(&self) -> PollEvents {

@@ -6,6 +6,7 @@
 //! whoever holds the listener's lock changes them.
 
 use crate::state::{
+    Delivery,
     NotificationState,
     WaitKillable, //
 };
@@ -43,6 +44,10 @@ pub(crate) struct Notification {
     pub(crate) requests: RequestQueue,
     /// The target has taken one and is installing the fd.
     pub(crate) is_installing: bool,
+    /// Whoever requested that was killed meanwhile.
+    pub(crate) is_abandoned: bool,
+    /// When that is done, it is put back in the queue, unless it has this delivery by then.
+    pub(crate) requeue_before: Option<Delivery>,
     /// When it was made.
     pub(crate) since: Jiffies,
 }
@@ -54,6 +59,8 @@ impl Notification {
             state: NotificationState::new(wait_killable),
             requests: RequestQueue::new(),
             is_installing: false,
+            is_abandoned: false,
+            requeue_before: None,
             since: jiffies(),
         }
     }

@@ -311,8 +311,9 @@ impl NotificationState {
             }
     }
 
+    /// Whether it is answered when an fd is installed.
     #[inline]
-    const fn is_replying(&self) -> bool {
+    pub(crate) const fn is_replying(&self) -> bool {
         matches!(self.answer, Answer::Installing { .. })
     }
 

@@ -370,7 +370,8 @@ pub(crate) fn requeue(listener: &Listener, id: u64) -> Result {
 }
 
 /// Does what [`requeue`] does with all notifications for which that succeeds. Returns how many
-/// these were.
+/// these were. Those of which a killed supervisor has left their target with an fd to install
+/// follow when that is done.
 ///
 /// It takes the lock for a few of them at a time.
 pub(crate) fn requeue_all(listener: &Listener) -> usize {
@@ -387,11 +388,15 @@ pub(crate) fn requeue_all(listener: &Listener) -> usize {
             };
 
             at = next.id();
-            due = at.and_then(|id| put_back(inner.as_mut(), id).ok());
+            let Some(id) = at else {
+                continue;
+            };
+            due = put_back(inner.as_mut(), id).ok();
             if due.is_some() {
                 count += 1;
                 break;
             }
+            put_back_when_installed(inner.as_mut(), id);
         }
         drop(inner);
         if let Some(due) = due {
@@ -401,13 +406,29 @@ pub(crate) fn requeue_all(listener: &Listener) -> usize {
 }
 
 fn put_back(mut inner: Pin<&mut Inner>, id: u64) -> Result<Due> {
-    let mut notification = awaiting_reply(inner.as_mut(), id).ok_or(ENOENT)?;
+    let notifications = inner.as_mut().project().notifications;
+    let mut notification = notifications.get(id).ok_or(ENOENT)?;
     let notification = notification.value();
 
+    if !notification.state.awaits_reply() && !notification.state.is_replying() {
+        return Err(ENOENT);
+    }
     if !notification.requests.is_empty() || notification.is_installing {
         return Err(EBUSY);
     }
     inner.step(|table| table.get(id), Event::Requeue)
+}
+
+/// Has the notification `id` put back when its target has installed an fd, if whoever requested
+/// that was killed: it does not wait for the target, and nobody else knows when that is.
+fn put_back_when_installed(inner: Pin<&mut Inner>, id: u64) {
+    if let Some(mut notification) = inner.project().notifications.get(id) {
+        let notification = notification.value();
+
+        if notification.is_abandoned {
+            notification.requeue_before = Some(notification.state.next_delivery());
+        }
+    }
 }
 
 /// A notification as it is listed.
@@ -517,13 +538,24 @@ fn await_fd(
     match own.value().progress {
         Progress::Done(result) => Err(result),
         // The target is at it, which does not take long.
-        Progress::Installing if current!().fatal_signal_pending() => Err(Err(ERESTARTSYS)),
+        Progress::Installing if current!().fatal_signal_pending() => {
+            abandon(inner, id);
+            Err(Err(ERESTARTSYS))
+        }
         Progress::Installing => Ok(Sleep::Killable),
         Progress::Pending if current!().signal_pending() => {
             take_back(inner, id, ticket, due);
             Err(Err(ERESTARTSYS))
         }
         Progress::Pending => Ok(Sleep::Interruptible),
+    }
+}
+
+/// Leaves the target of the notification `id` with the fd that it is installing.
+#[cold]
+fn abandon(inner: Pin<&mut Inner>, id: u64) {
+    if let Some(mut notification) = inner.project().notifications.get(id) {
+        notification.value().is_abandoned = true;
     }
 }
 
@@ -541,7 +573,7 @@ fn take_back(mut inner: Pin<&mut Inner>, id: u64, ticket: &RequestTicket<'_>, du
     }
     if is_reply {
         if let Ok(more) = inner.step(|table| table.get(id), Event::FdFailed) {
-            due.others = more.others;
+            due.others.add(more.others);
             // It is woken once: in one of them there is nobody.
             if more.target.is_due() {
                 due.target = more.target;

@@ -60,6 +60,14 @@ struct Pending {
 }
 
 impl Pending {
+    /// Adds those that follow from `event`, which happens to the notification of the current task,
+    /// unless it is in no state for that.
+    fn add(&mut self, inner: Pin<&mut Inner>, ticket: &NotificationTicket<'_>, event: Event) {
+        if let Ok(Due { others, .. }) = inner.step(|table| table.list().own(ticket), event) {
+            self.others.add(others);
+        }
+    }
+
     fn is_due(&self) -> bool {
         self.caller.is_due() || self.others.is_due()
     }
@@ -288,14 +296,29 @@ fn take_request(mut inner: Pin<&mut Inner>, ticket: &NotificationTicket<'_>) -> 
         fd: request.fd.take()?,
     };
 
-    set_installing(inner, ticket, true);
+    inner
+        .project()
+        .notifications
+        .list()
+        .own(ticket)?
+        .value()
+        .is_installing = true;
     Some(install)
 }
 
-fn set_installing(inner: Pin<&mut Inner>, ticket: &NotificationTicket<'_>, is_installing: bool) {
-    if let Some(mut own) = inner.project().notifications.list().own(ticket) {
-        own.value().is_installing = is_installing;
-    }
+/// The fd is installed, or has failed. Returns whether the notification is to be put back in the
+/// queue.
+fn end_install(inner: Pin<&mut Inner>, ticket: &NotificationTicket<'_>) -> bool {
+    let Some(mut own) = inner.project().notifications.list().own(ticket) else {
+        return false;
+    };
+    let own = own.value();
+    let requeue_before = own.requeue_before.take();
+
+    own.is_installing = false;
+    own.is_abandoned = false;
+    // It was asked for what somebody had then, and is to have no other fd.
+    requeue_before == Some(own.state.next_delivery()) && own.requests.is_empty()
 }
 
 /// Installs the oldest fd that is requested for the current task, with the lock released, and
@@ -329,7 +352,7 @@ fn install_fd(
         }
     });
 
-    set_installing(held.data(), ticket, false);
+    let requeues = end_install(held.data(), ticket);
     if let Some(id) = id {
         trace::addfd(id, result);
     }
@@ -339,9 +362,11 @@ fn install_fd(
             Err(_) => Event::FdFailed,
         };
 
-        if let Ok(Due { others, .. }) = held.data().step(|table| table.list().own(ticket), event) {
-            due.others = others;
-        }
+        due.add(held.data(), ticket, event);
+    }
+    if requeues {
+        // If the fd's number is the answer, there is nothing to receive.
+        due.add(held.data(), ticket, Event::Requeue);
     }
     if let Some(mut request) = held.data().project().requests.get(request) {
         request.value().progress = Progress::Done(result);

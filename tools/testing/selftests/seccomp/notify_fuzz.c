@@ -37,7 +37,8 @@
 #define MAX_HELD	8
 #define MAX_FAILURES	8
 #define MAX_TICKETS	(1 << 16)
-#define MAX_IDS		(1 << 16)
+/* So many that a round is over before. */
+#define MAX_IDS		(1 << 17)
 
 /* Tickets as values are no errno, no fd and no pid. */
 #define FIRST_TICKET	(1 << 24)
@@ -1662,8 +1663,8 @@ static void watch(void)
 			i++;
 			continue;
 		}
-		if (now_ms() - start > REST * 1000UL) {
-			fail("slot %d does not get on", i);
+		if (now_ms() - start > REST * 1000UL || near_the_end()) {
+			fail("slot %d does not get on, and the others do", i);
 			tell_who_hangs();
 		}
 		usleep(1000);

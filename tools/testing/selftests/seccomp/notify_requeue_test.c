@@ -354,6 +354,57 @@ TEST_F(requeue, only_while_delivered)
  * A supervisor that is killed at any moment, and another one that takes over
  */
 
+/* So far beyond the others that the target's table has to grow for it. */
+#define FAR_FD		1000
+
+static void *do_nothing(void *arg)
+{
+	pause();
+	return arg;
+}
+
+/* For a table with two users, to grow takes an RCU grace period. */
+static void call_with_shared_fds(struct target *t)
+{
+	pthread_t thread;
+
+	if (!pthread_create(&thread, NULL, do_nothing, NULL))
+		trapped_call(t);
+}
+
+static void give_far_fd(struct target *t)
+{
+	int fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
+
+	t->ret = addfd(t->sup, t->arg, fd, SECCOMP_ADDFD_FLAG_SETFD, FAR_FD, 0);
+	ATOMIC_SET(t->done, 1);
+	pause();
+}
+
+/* It need not wait for its target to die, nor is that lost then. */
+TEST_F(requeue, killed_while_the_target_installs)
+{
+	struct supervisor *sup = &self->sup;
+	struct target *t, *supervisor;
+	struct seccomp_notif n;
+	int i, caught = 0;
+
+	for (i = 0; i < 50; i++) {
+		t = spawn_delivered(_metadata, sup, call_with_shared_fds, &n);
+		supervisor = spawn_supervisor(_metadata, sup, give_far_fd, n.id);
+		ASSERT_TRUE(WAIT_FOR(task_state(t->tid) == 'D' ||
+				     ATOMIC_GET(supervisor->done)));
+		kill_and_reap(_metadata, supervisor);
+		caught += !supervisor->done;
+		EXPECT_LE(0, notif_requeue(sup, 0, ALL));
+		ASSERT_TRUE(WAIT_FOR(poll_now(sup) & POLLIN));
+		expect_again(_metadata, sup, &n, 0, 3);
+		expect_result(_metadata, t, 3, 0);
+		forget_targets(sup);
+	}
+	EXPECT_LT(0, caught);
+}
+
 #define TAKEOVERS	500
 #define CALLERS		8
 

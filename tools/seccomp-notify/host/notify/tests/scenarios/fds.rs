@@ -434,3 +434,32 @@ fn whoever_asks_can_die_while_it_is_installed() {
         world.check();
     });
 }
+
+/// What a supervisor was killed over, while the target installs its fd, is received when that is
+/// done.
+#[test]
+fn what_it_was_for_is_put_back_when_it_is_installed() {
+    for (how, is_full) in [(PLAIN, false), (PLAIN, true), (REPLY, false), (REPLY, true)] {
+        explore(move || {
+            let world = World::new(Wait::Interruptible);
+            let target = world.target();
+            let id = world.recv().unwrap().id;
+            let task = target.task.clone();
+            let mut fds = blocking::lock(&task.fds);
+            let adder = world.thread(move |world| world.add_fd(id, how));
+
+            fds.is_full = is_full;
+            adder.task.until_asleep();
+            adder.task.kill();
+            assert_eq!(adder.join(), Err(KILLED));
+            let is_put_back = world.requeue_all() == 1;
+            drop(fds);
+            if !how.is_reply || is_full || is_put_back {
+                assert_eq!(world.recv().unwrap().id, id);
+                world.send(id).unwrap();
+            }
+            target.join();
+            world.check();
+        });
+    }
+}
