@@ -1375,8 +1375,8 @@ static void answer_held(struct held *h)
 {
 	if (!prepare(h))
 		return;
-	send_answer(h);
-	if (has(TWICE) && once_in(8)) {
+	/* What is refused may be another's, and not received by that yet. */
+	if (!send_answer(h) && has(TWICE) && once_in(8)) {
 		struct seccomp_notif_resp again = { .id = h->id };
 		int ret = listener_ioctl(h->listener, SECCOMP_IOCTL_NOTIF_SEND, &again);
 
