@@ -22,6 +22,7 @@ BASE_VERSION=7.3		# the kernel this patch set is for
 LLVM_VERSION=22
 BINDGEN_VERSION=0.72.1
 VIRTME_VERSION=1.42
+MUTANTS_VERSION=27.1.0
 export BASE LINUX BASE_VERSION BINDGEN_VERSION VIRTME_VERSION KDIR DEBUG V IMPL
 
 # Tools this project built come first, then the system's: a toolchain in

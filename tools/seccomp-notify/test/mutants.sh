@@ -4,6 +4,10 @@
 # make mutants: whether the host's tests notice mistakes in what they test.
 # Those of mutants.list are made one at a time, in a copy of the sources.
 #
+# EVERY=1 makes those instead that cargo-mutants thinks of, in each function. The
+# ones that nothing could notice are in host/.cargo/mutants.toml, and why. It is
+# for who has the night: SHARD=0/8 is an eighth of them.
+#
 # usage: mutants.sh [word]...	(all; or those whose names have the words)
 
 set -euo pipefail
@@ -37,5 +41,41 @@ mkdir -p "$copy/tree"
 	tools/seccomp-notify/host "$copy/tree")
 cargo_home
 export CARGO_TARGET_DIR=$copy/target RUSTC=/usr/bin/rustc SCHEDULES=${SCHEDULES:-200}
+
+# It looks for sources where cargo has them by default.
+gather_sources() {
+	local host=$copy/tree/tools/seccomp-notify/host
+
+	mkdir "$host/src/sync/shipped"
+	cp -r "$copy"/tree/rust/kernel/sync/waiter{,.rs} "$host/src/sync/shipped"
+	cp "$copy"/tree/kernel/seccomp_notify/{file,listener,notification,state,supervisor,target}.rs \
+		"$host/notify/src"
+	sed -i '/^#\[path/d' "$host/src/sync.rs" "$host/notify/src/lib.rs"
+	sed -i 's#^\(.path = ".*\)kernel/seccomp_notify/#\1tools/seccomp-notify/host/notify/src/#
+		s#^\(.path = ".*\)rust/kernel/sync/#\1tools/seccomp-notify/host/src/sync/shipped/#' \
+		"$host"/tests/{index,state}.rs
+	cd "$host"
+}
+
+install_cargo_mutants() {
+	local program=$BUILD/tools/cargo/bin/cargo-mutants
+
+	[[ $("$program" mutants --version 2> /dev/null) != "cargo-mutants $MUTANTS_VERSION" ]] || return 0
+	say "building cargo-mutants $MUTANTS_VERSION; the log is $LOG/cargo-mutants.log"
+	CARGO_TARGET_DIR=$BUILD/tools/mutants-target cargo install --locked \
+		"cargo-mutants@$MUTANTS_VERSION" --root "$BUILD/tools/cargo" \
+		> "$LOG/cargo-mutants.log" 2>&1 ||
+		die "cargo-mutants did not build" "the whole log is $LOG/cargo-mutants.log"
+	rm -rf "$BUILD/tools/mutants-target"
+}
+
+if [[ -n ${EVERY:-} ]]; then
+	install_cargo_mutants
+	gather_sources
+	"$BUILD/tools/cargo/bin/cargo-mutants" mutants --in-place --no-shuffle --workspace \
+		--features shuttle ${SHARD:+--shard "$SHARD"} --output "$copy" -- \
+		--locked --test index --test state --test scenarios
+	exit
+fi
 python3 "$TOOLS/test/mutants.py" "$TOOLS/test/mutants.list" "$copy/tree" "$@" \
 	-- "$TOOLS/test/mutants.sh" --one

@@ -7,6 +7,9 @@ naming: "failed: <test>", "expected: <test>" (XFAIL, counts as passed),
 "skipped: <test>", "broken: <what>" (counts as failed). What a test that failed
 said follows it, each line behind a "| ".
 
+With --junit, the same is written to a file as a test suite of JUnit's XML, see
+report.py.
+
 The KTAP is parsed by kunit_parser.py of the kernel tree. What it lets pass is
 looked for here: "Bail out!", results beyond the plan, a plan that is missing, a
 test that was expected to fail and did not, and a skip that nobody expects.
@@ -19,6 +22,7 @@ import io
 import os
 import re
 import sys
+from xml.etree import ElementTree
 
 # A line of the kernel's log that must not be there.
 SPLAT = re.compile(r"""
@@ -45,24 +49,35 @@ class Judgement:
         self.passed = self.failed = self.skipped = 0
         self.excused = False
         self.notes = []
+        self.suite = ElementTree.Element("testsuite")
 
-    def fail(self, note):
+    def case(self, name, verdict="", message="", said=()):
+        case = ElementTree.SubElement(self.suite, "testcase", name=name)
+        if verdict:
+            ElementTree.SubElement(case, verdict, message=message).text = "\n".join(said)
+
+    def fail(self, note, said=()):
         self.failed += 1
         self.notes.append(note)
+        self.notes += [f"| {line}" for line in said[-SAID:]]
+        what, _, text = note.partition(": ")
+        self.case(text if what == "failed" else what, "failure", note, said)
 
     def result(self, test, name, options):
         if test.status.name == "SKIPPED":
             self.skipped += 1
             self.notes.append(f"skipped: {name} {test.skip_reason}".rstrip())
+            self.case(name, "skipped", test.skip_reason)
             if not any(fnmatch.fnmatchcase(name, pattern) for pattern in options.skips):
                 self.fail(f"failed: {name} is not among the tests that may be skipped")
         elif test.status.name == "SUCCESS":
             self.passed += 1
+            self.case(name)
         elif test.status.name == "FAILURE" and name == options.excuse:
             self.excused = True
         else:
-            self.fail(f"failed: {name}" + (" (no result)" if test.status.name != "FAILURE" else ""))
-            self.notes += [f"| {line.strip()}" for line in test.log[-SAID:]]
+            self.fail(f"failed: {name}" + (" (no result)" if test.status.name != "FAILURE" else ""),
+                      [line.strip() for line in test.log])
 
 
 def leaves(test, suite=""):
@@ -185,6 +200,7 @@ def main():
     parser.add_argument("--excuse", help="a test that does not count if it fails")
     parser.add_argument("--suite", action="append", default=[], help="a suite that must have run")
     parser.add_argument("--kselftest", action="store_true", help="run_kselftest.sh printed it")
+    parser.add_argument("--junit", help="where the results go as XML")
     parser.add_argument("file")
     options = parser.parse_args()
     options.skips = read_skips(options.skips, options.run) if options.skips else []
@@ -200,6 +216,8 @@ def main():
         judgement.fail("broken: it did not end in time")
     elif options.status and not judgement.failed and not judgement.excused:
         judgement.fail(f"broken: it ended with status {options.status}, and no test failed")
+    if options.junit:
+        ElementTree.ElementTree(judgement.suite).write(options.junit, encoding="utf-8")
     print(judgement.passed, judgement.failed, judgement.skipped)
     for note in judgement.notes:
         print(note)

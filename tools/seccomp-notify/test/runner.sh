@@ -17,6 +17,7 @@ mkdir -p "$BUILD/test"
 work=$(mktemp -d "$BUILD/test/runner.XXXXXX")
 trap 'rm -rf "$work"' EXIT
 RESULTS=$work
+new_report
 KSELFTEST=$work/kselftest
 SKIPS=$work/skips
 TOP=$work/top
@@ -104,6 +105,7 @@ tests() {
 	logs
 	kunit
 	scripts
+	report
 }
 
 good='TAP version 13
@@ -312,6 +314,27 @@ scripts() {
 	fails 'host: a test that is ignored' 'one ... ignored' run_host
 	seed ''
 	fails 'host: no tests' 'see' run_host
+}
+
+# What make report says of a run whose tests are known, and of one that only counts.
+report() {
+	local said
+
+	new_report
+	seed "$(good_but 's/^# ok 2 /# # a.c:7:second:Expected 0 < 1\n# not ok 2 /; s/ok 3 (.*) # XFAIL .*/ok 3 \1 # SKIP no such/')" \
+		'[    1.0] BUG: KASAN: a use'
+	run_selftests seccomp_notify c 2 > /dev/null
+	seed '16 targets met, 1 missed' '' 1
+	run_bench > /dev/null
+	said=$(python3 "$TOOLS/test/report.py" "$work/junit")
+	verdict 'report: both runs' \
+		"$(grep -c '<testsuite .*name="\(seccomp_notify.c/2\|bench.both\)"' <<< "$said" | grep -qx 2; echo $?)" "$said"
+	verdict 'report: what failed, with what was said' \
+		"$(grep -A1 'name="fixture.second"' <<< "$said" | grep -q 'Expected 0 &lt; 1'; echo $?)" "$said"
+	verdict 'report: the kernel'"'"'s log' "$(grep -q 'message=.*KASAN: a use' <<< "$said"; echo $?)" "$said"
+	verdict 'report: what was skipped' "$(grep -q 'skipped="1"' <<< "$said"; echo $?)" "$said"
+	verdict 'report: a suite that only counts' \
+		"$(grep -q '16 passed, 1 failed, 0 skipped' <<< "$said"; echo $?)" "$said"
 }
 
 # The plan comes first, and how many there are is known when all have run.

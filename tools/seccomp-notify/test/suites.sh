@@ -12,6 +12,7 @@ slow=${DEBUG:+4}
 slow=${slow:-1}
 prefix=$(debug_prefix)
 
+runs=0
 passed=0
 failed=0
 skipped=0
@@ -23,10 +24,12 @@ declare -A counted=()
 
 # record <suite> <implementation> <passed> <failed> <skipped> <started>
 record() {
+	runs=$((runs + 1))
 	passed=$((passed + $3))
 	failed=$((failed + $4))
 	skipped=$((skipped + $5))
 	counted[$1 $2]="$3 passed, $4 failed, $5 skipped"
+	printf '%s %s %d %d %d %d\n' "$1" "$2" "$3" "$4" "$5" $((SECONDS - $6)) >> "$RESULTS/junit/counts"
 	printf '%-16s %-6s %4d passed %4d failed %4d skipped %6ds\n' \
 		"$1" "$2" "$3" "$4" "$5" $((SECONDS - $6))
 }
@@ -51,13 +54,20 @@ judge() {
 	shift 3
 
 	mapfile -t lines < <(python3 "$TOOLS/test/results.py" --linux "$LINUX" \
-		--skips "$SKIPS" --run "$prefix$suite/$impl" "$@")
+		--skips "$SKIPS" --run "$prefix$suite/$impl" \
+		--junit "$RESULTS/junit/$((runs + 1)).xml" "$@")
 	# No answer is a bad one.
 	read -r p f s <<< "${lines[0]:-0 1 0}"
 	record "$suite" "$impl" "$p" "$f" "$s" "$started"
 	for line in "${lines[@]:1}"; do
 		note "$suite" "$impl" "$line"
 	done
+}
+
+# What make report puts together, see report.py, is of this run.
+new_report() {
+	rm -rf "$RESULTS/junit"
+	mkdir -p "$RESULTS/junit"
 }
 
 # judge_status <suite> <implementation> <started> <log> <status>: one result

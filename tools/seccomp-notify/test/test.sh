@@ -33,7 +33,7 @@ wants_once() { [[ -z $DEBUG ]] && wants "$1"; }
 
 take_lock
 "$TOOLS/setup.sh" build guest test check
-mkdir -p "$RESULTS"
+new_report
 "$TOOLS/tree/apply.sh"
 printf '%-56s %6ds\n' 'the tools and the tree' "$SECONDS"
 
