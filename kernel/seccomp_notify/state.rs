@@ -163,6 +163,16 @@ pub(crate) enum Refusal {
     Gone,
 }
 
+/// The delivery after the `last`; before the first, that is 0.
+// A supervisor whose buffers are bad can have so many that the numbers begin again.
+#[inline]
+pub(crate) const fn following(last: u32) -> Delivery {
+    match Delivery::new(last.wrapping_add(1)) {
+        Some(delivery) => delivery,
+        None => Delivery::MIN,
+    }
+}
+
 /// A notification's state.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct NotificationState {
@@ -291,10 +301,7 @@ impl NotificationState {
     /// The next delivery, for [`Event::ReceiveFailed`].
     #[inline]
     pub(crate) const fn next_delivery(&self) -> Delivery {
-        match Delivery::new(self.deliveries.wrapping_add(1)) {
-            Some(delivery) => delivery,
-            None => Delivery::MIN,
-        }
+        following(self.deliveries)
     }
 
     /// Whether none but a fatal signal ends the target's wait.

@@ -493,6 +493,13 @@ fn who_had_one_that_is_received_once_more_has_it_no_longer() {
 }
 
 #[test]
+fn the_numbers_of_deliveries_begin_again() {
+    assert_eq!(state::following(0).get(), 1);
+    assert_eq!(state::following(u32::MAX - 1).get(), u32::MAX);
+    assert_eq!(state::following(u32::MAX).get(), 1);
+}
+
+#[test]
 fn no_two_deliveries_have_a_number() {
     let mut model = Model::new(WAITS[0]);
     let mut real = NotificationState::new(WAITS[0]);
