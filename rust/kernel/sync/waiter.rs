@@ -780,6 +780,31 @@ mod tests {
     }
 
     #[test]
+    fn leaves_the_front_with_its_id() {
+        stack_pin_init!(let lock = new_mutex!(Table::new(7)));
+        let lock: &Mutex<Table> = &lock;
+
+        WaiterList::wait(lock.lock(), Table::list, 1, &(), |held, ticket| {
+            held.data().table().assign_id(ticket);
+            held.data().table().enqueue_by_id(7);
+            if let Some(mut own) = held.data().list().own(ticket) {
+                own.remove_id();
+                assert!(own.id().is_none());
+                assert!(!own.is_queued());
+            }
+            assert!(held.data().table().first().is_none());
+            // In the list, it stays.
+            assert_eq!(held.data().table().assign_id(ticket), Some(8));
+            if let Some(mut own) = held.data().list().own(ticket) {
+                own.enqueue_last();
+                own.remove_id();
+                assert!(own.is_queued());
+            }
+        });
+        expect_unused(lock, 8);
+    }
+
+    #[test]
     fn leaves_the_front_when_it_returns() {
         stack_pin_init!(let lock = new_mutex!(Table::new(7)));
         let lock: &Mutex<Table> = &lock;
