@@ -359,7 +359,7 @@ pub(crate) fn tell_of_ignored_signals(listener: &Listener) {
 /// # Errors
 ///
 /// - [`ENOENT`]: the notification does not await a reply.
-/// - [`EBUSY`]: the target has not taken all fds that were requested for it.
+/// - [`EBUSY`]: the target has not installed all fds that were requested for it.
 pub(crate) fn requeue(listener: &Listener, id: u64) -> Result {
     let mut inner = listener.lock();
     let due = put_back(inner.as_mut(), id)?;
