@@ -9,7 +9,7 @@ use crate::{
     blocking::{self, thread, thread_local, Changed, Mutex},
     fs::FdTable,
     machine::Machine,
-    sync::aref::AlwaysRefCounted,
+    sync::{aref::AlwaysRefCounted, lock},
     uaccess::Memory,
 };
 use std::{
@@ -36,6 +36,10 @@ pub struct Task {
     pub fds: Mutex<FdTable>,
     /// The task is between the entry of a system call and its beginning.
     in_entry: AtomicBool,
+    /// How many files are released when the system call returns.
+    put_off: AtomicUsize,
+    /// To release them takes as long as somebody else has this.
+    pub release: Mutex<()>,
     /// How many wake-ups wanted the task to run on the CPU of the waker.
     pub wakeups_on_current_cpu: AtomicUsize,
 }
@@ -97,6 +101,8 @@ impl Task {
             memory: Mutex::default(),
             fds: Mutex::default(),
             in_entry: AtomicBool::new(false),
+            put_off: AtomicUsize::new(0),
+            release: Mutex::default(),
             wakeups_on_current_cpu: AtomicUsize::new(0),
         })
     }
@@ -234,6 +240,13 @@ impl Task {
 
     // What a task does itself.
 
+    /// `task_work_add()`, of the release of a file.
+    pub(crate) fn put_off_release(&self) {
+        if self.is_in_entry() {
+            self.put_off.fetch_add(1, SeqCst);
+        }
+    }
+
     pub(crate) fn set_state(&self, state: u32) {
         self.change(|run| run.state = state);
     }
@@ -248,6 +261,11 @@ impl Task {
         if run.state == TASK_RUNNING {
             return;
         }
+        assert_eq!(
+            self.put_off.load(SeqCst),
+            0,
+            "what waits for a file to be released waits for this task"
+        );
         run.is_asleep = true;
         self.changed.tell_all();
         run = self.changed.wait(run, |run| run.state == TASK_RUNNING);
@@ -320,6 +338,7 @@ impl Task {
     }
 
     pub fn wake_up(&self) {
+        assert_eq!(lock::held(), 0, "it would wait for the lock at once");
         self.change(|run| run.wake(TASK_NORMAL));
     }
 
@@ -390,7 +409,7 @@ impl SyscallEntry {
 
     pub fn settle_signal_pending(&self, task_work: bool) -> bool {
         if task_work {
-            self.0.change(|run| run.task_work = false);
+            self.run_task_work();
         }
         self.0.try_to_freeze();
         self.0.change(|run| {
@@ -400,6 +419,9 @@ impl SyscallEntry {
     }
 
     pub fn run_task_work(&self) {
+        assert_eq!(lock::held(), 0, "it may take long");
+        drop(blocking::lock(&self.0.release));
+        self.0.put_off.store(0, SeqCst);
         self.0.change(|run| run.task_work = false);
     }
 
@@ -410,6 +432,7 @@ impl SyscallEntry {
 
 impl Drop for SyscallEntry {
     fn drop(&mut self) {
+        self.0.put_off.store(0, SeqCst);
         self.0.in_entry.store(false, SeqCst);
     }
 }

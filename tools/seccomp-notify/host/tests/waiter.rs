@@ -95,3 +95,100 @@ fn it_does_not_sleep_if_there_is_no_need() {
         assert!(!held.sleep(ticket, Sleep::Killable, || false));
     });
 }
+
+struct Points<'a> {
+    to: Pin<&'a mut WaiterList<()>>,
+}
+
+/// It could be taken away, and be used without the lock.
+#[test]
+#[should_panic(expected = "a list must be part of what its lock protects")]
+fn a_list_elsewhere_is_refused() {
+    stack_pin_init!(let elsewhere = WaiterList::<()>::new());
+    stack_pin_init!(let lock = new_mutex!(Points { to: elsewhere }));
+    let lock: &Mutex<Points<'_>> = &lock;
+
+    WaiterList::wait(
+        lock.lock(),
+        |points| points.get_mut().to.as_mut(),
+        (),
+        &(),
+        |_, _| (),
+    );
+}
+
+#[test]
+#[should_panic(expected = "a list is dropped that has waiters")]
+fn a_list_with_waiters_is_not_dropped() {
+    let lock = kernel::sync::Arc::pin_init(
+        new_mutex!(pin_init!(Inner { waiters <- WaiterList::new() })),
+        (),
+    )
+    .unwrap();
+
+    // It is not dropped once more when this unwinds.
+    std::mem::forget(lock.clone());
+    WaiterList::wait(lock.lock(), Inner::waiters, (), &(), |held, _| {
+        // SAFETY: It is not safe: the list has a waiter. That is what is to be noticed.
+        unsafe {
+            let list = Pin::into_inner_unchecked(held.data().waiters());
+
+            std::ptr::drop_in_place(std::ptr::from_mut(list));
+        }
+    });
+}
+
+struct Of<T>(std::marker::PhantomData<T>);
+
+trait NotSend {
+    const IS_SEND: bool = false;
+}
+
+impl<T> NotSend for Of<T> {}
+
+impl<T: Send> Of<T> {
+    const IS_SEND: bool = true;
+}
+
+/// Threads get at each other's values, and at what they share.
+#[test]
+fn lists_are_for_what_threads_can_share() {
+    use kernel::sync::waiter::WaiterTable;
+    use std::{cell::Cell, rc::Rc};
+
+    assert!(<Of<WaiterList<Cell<u8>, u8>>>::IS_SEND);
+    assert!(!<Of<WaiterList<Rc<u8>, u8>>>::IS_SEND);
+    assert!(!<Of<WaiterList<u8, Cell<u8>>>>::IS_SEND);
+    assert!(<Of<WaiterTable<Cell<u8>, u8>>>::IS_SEND);
+    assert!(!<Of<WaiterTable<Rc<u8>, u8>>>::IS_SEND);
+    assert!(!<Of<WaiterTable<u8, Cell<u8>>>>::IS_SEND);
+}
+
+struct Value;
+
+impl Drop for Value {
+    fn drop(&mut self) {
+        assert_eq!(kernel::sync::lock::held(), 0);
+    }
+}
+
+#[pin_data]
+struct Valued {
+    #[pin]
+    waiters: WaiterList<Value>,
+}
+
+/// It may be anything.
+#[test]
+fn a_value_is_dropped_without_the_lock() {
+    stack_pin_init!(let lock = new_mutex!(pin_init!(Valued { waiters <- WaiterList::new() })));
+    let lock: &Mutex<Valued> = &lock;
+
+    WaiterList::wait(
+        lock.lock(),
+        |valued| valued.project().waiters,
+        Value,
+        &(),
+        |_, _| (),
+    );
+}

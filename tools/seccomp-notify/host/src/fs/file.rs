@@ -71,7 +71,12 @@ unsafe impl AlwaysRefCounted for File {
 
     unsafe fn dec_ref(this: NonNull<Self>) {
         // SAFETY: As above, and by the safety requirements there is a reference.
-        unsafe { Arc::decrement_strong_count(this.as_ptr()) };
+        let file = unsafe { Arc::from_raw(this.as_ptr()) };
+
+        // The last one is released when a task returns from its system call.
+        if Arc::into_inner(file).is_some() {
+            current!().put_off_release();
+        }
     }
 }
 

@@ -19,16 +19,24 @@ pub enum PidfdOf {
 }
 
 /// A pidfd that is not installed yet.
-pub struct Pidfd(What);
+pub struct Pidfd {
+    what: What,
+    /// It was made of a target that waited then: one that went on may die, and its pid be another's.
+    is_of_target: bool,
+}
 
 impl Pidfd {
     pub fn new(task: &Task, of: PidfdOf, _caller: &IoctlFile) -> Result<Self> {
-        Ok(Self(What::Pidfd(task.pid(), of)))
+        Ok(Self {
+            what: What::Pidfd(task.pid(), of),
+            is_of_target: task.is_in_entry(),
+        })
     }
 
     pub fn install(self) -> u32 {
+        assert!(self.is_of_target);
         blocking::lock(&current!().fds)
-            .install(None, self.0, flags::O_CLOEXEC)
+            .install(None, self.what, flags::O_CLOEXEC)
             .expect("there is room")
     }
 }

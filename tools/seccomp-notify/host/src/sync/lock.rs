@@ -2,12 +2,42 @@
 
 //! Locks.
 
-use crate::{blocking, prelude::*};
+use crate::{
+    blocking::{self, thread_local},
+    prelude::*,
+};
 use core::{
-    cell::UnsafeCell,
+    cell::{Cell, UnsafeCell},
     marker::PhantomData,
     ops::{Deref, DerefMut},
 };
+
+thread_local! {
+    static HELD: Cell<usize> = Cell::new(0);
+}
+
+/// How many locks the current thread holds.
+pub fn held() -> usize {
+    HELD.with(Cell::get)
+}
+
+/// A lock that is counted as such while it is held.
+struct Holding<'a>(#[expect(dead_code)] blocking::MutexGuard<'a, ()>);
+
+impl<'a> Holding<'a> {
+    fn new(raw: &'a blocking::Mutex<()>) -> Self {
+        let guard = blocking::lock(raw);
+
+        HELD.with(|held| held.set(held.get() + 1));
+        Self(guard)
+    }
+}
+
+impl Drop for Holding<'_> {
+    fn drop(&mut self) {
+        HELD.with(|held| held.set(held.get() - 1));
+    }
+}
 
 /// How a lock waits.
 pub trait Backend {}
@@ -44,7 +74,7 @@ impl<T> Mutex<T> {
     pub fn lock(&self) -> MutexGuard<'_, T> {
         Guard {
             raw: &self.raw,
-            held: Some(blocking::lock(&self.raw)),
+            held: Some(Holding::new(&self.raw)),
             data: self.data.get(),
             _backend: PhantomData,
         }
@@ -54,7 +84,7 @@ impl<T> Mutex<T> {
 /// A lock that is held.
 pub struct Guard<'a, T: ?Sized, B: Backend> {
     raw: &'a blocking::Mutex<()>,
-    held: Option<blocking::MutexGuard<'a, ()>>,
+    held: Option<Holding<'a>>,
     data: *mut T,
     _backend: PhantomData<B>,
 }
@@ -71,7 +101,7 @@ impl<T: ?Sized, B: Backend> Guard<'_, T, B> {
         self.held = None;
         let result = f();
 
-        self.held = Some(blocking::lock(self.raw));
+        self.held = Some(Holding::new(self.raw));
         result
     }
 }

@@ -6,6 +6,7 @@ use crate::{
     blocking::{self, AtomicUsize, Changed, Mutex, Ordering},
     fs::File,
     prelude::*,
+    sync::lock,
 };
 use core::ops::{BitOr, Deref};
 use std::sync::Arc;
@@ -131,6 +132,11 @@ impl PollCondVar {
 
     /// `__wake_up()`
     fn notify(&self, events: PollEvents, mut exclusive: Option<usize>, on_current_cpu: bool) {
+        assert_eq!(
+            lock::held(),
+            0,
+            "whoever polls would wait for the lock at once"
+        );
         // Those that are exclusive come last.
         for is_exclusive in [false, true] {
             for poller in blocking::lock(&self.pollers).iter() {

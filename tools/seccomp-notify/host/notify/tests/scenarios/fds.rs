@@ -463,3 +463,56 @@ fn what_it_was_for_is_put_back_when_it_is_installed() {
         });
     }
 }
+
+/// It is put back once: what the next supervisor has installed is no reason.
+#[test]
+fn what_was_put_back_stays_with_the_next() {
+    explore(|| {
+        let world = World::new(Wait::Interruptible);
+        let target = world.target();
+        let id = world.recv().unwrap().id;
+        let task = target.task.clone();
+        let fds = blocking::lock(&task.fds);
+        let adder = world.thread(move |world| world.add_fd(id, PLAIN));
+
+        adder.task.until_asleep();
+        adder.task.kill();
+        assert_eq!(adder.join(), Err(KILLED));
+        world.requeue_all();
+        drop(fds);
+        assert_eq!(world.recv().unwrap().id, id);
+        world.add_fd(id, PLAIN).unwrap();
+        assert_eq!(world.fd().id_valid(id), Ok(()));
+        assert_eq!(world.try_recv(), Err(EAGAIN));
+        world.send(id).unwrap();
+        target.join();
+        world.check();
+    });
+}
+
+/// Who takes over does not wait for the files of who was before.
+#[test]
+fn nobody_waits_for_the_release_of_a_file() {
+    explore(|| {
+        let world = World::new(Wait::Interruptible);
+        let target = world.target();
+        let id = world.recv().unwrap().id;
+        let task = target.task.clone();
+        let fds = blocking::lock(&task.fds);
+        let release = blocking::lock(&task.release);
+        let adder = world.thread(move |world| world.add_fd(id, PLAIN));
+
+        adder.task.until_asleep();
+        adder.task.kill();
+        assert_eq!(adder.join(), Err(KILLED));
+        let reader = world.thread(|world| world.recv().map(|notif| notif.id));
+        reader.task.until_asleep();
+        world.requeue_all();
+        drop(fds);
+        assert_eq!(reader.join(), Ok(id));
+        drop(release);
+        world.send(id).unwrap();
+        target.join();
+        world.check();
+    });
+}

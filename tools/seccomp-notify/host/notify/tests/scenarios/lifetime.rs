@@ -2,7 +2,10 @@
 
 //! Listeners come before their filters and their tasks, and go before or after them.
 
-use kernel::{error::code::*, sync::poll::PollEvents};
+use kernel::{
+    error::code::*,
+    sync::poll::{PollEvents, Poller},
+};
 use seccomp_notify::{
     model::{explore, once},
     userspace::{Fd, Filter, Wait},
@@ -172,6 +175,26 @@ fn it_waits_for_its_first_filter() {
         assert_eq!(fd.nonblocking().recv(), Err(EAGAIN));
         filter.cancel();
         assert_eq!(fd.nonblocking().recv(), Err(ENOENT));
+        world.check();
+    });
+}
+
+#[test]
+fn readers_return_when_the_next_filter_is_not_installed() {
+    explore(|| {
+        let world = World::new(Wait::Interruptible);
+        let fd = world.fd();
+
+        world.end_filter();
+        let filter = Filter::new(&fd, Wait::Interruptible);
+        let poller = Poller::new(PollEvents::HUP, false);
+        assert!(fd.poll(Some(&poller)) == PollEvents::NONE);
+        let reader = world.thread(World::recv);
+        reader.task.until_asleep();
+        filter.cancel();
+        assert_eq!(reader.join(), Err(ENOENT));
+        assert!(poller.wait() == PollEvents::HUP);
+        drop(fd);
         world.check();
     });
 }

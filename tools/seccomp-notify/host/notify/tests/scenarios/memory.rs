@@ -13,8 +13,9 @@ use kernel::{
 use seccomp_notify::{
     model::{explore, once},
     userspace::{Answer, Wait},
-    world::{World, FD_SIGNALED, MEMORY, SIGNALED},
+    world::{World, FD_SIGNALED, FD_SYNC_WAKE_UP, MEMORY, SIGNALED},
 };
+use std::sync::atomic::Ordering::SeqCst;
 
 /// Whatever ends the notification meanwhile, the target goes when the copy has ended.
 #[test]
@@ -265,6 +266,34 @@ fn it_is_restarted_if_the_signal_has_gone() {
         assert_eq!(copier.join(), Err(ENOENT));
         world.end_filter();
         reader.join();
+        world.check();
+    });
+}
+
+/// Who copies does not go to sleep then: the target may run elsewhere.
+#[test]
+fn the_end_of_a_copy_wakes_where_it_likes() {
+    explore(|| {
+        let world = World::new(Wait::Interruptible);
+
+        world.fd().set_flags(FD_SYNC_WAKE_UP).unwrap();
+        let target = world.target();
+        let task = target.task.clone();
+        let id = world.recv().unwrap().id;
+
+        task.until_asleep();
+        let memory = blocking::lock(&task.memory);
+        let copier = world.thread(move |world| world.read_memory(id));
+        world.send(id).unwrap();
+        let lines = world.fd().fdinfo().notifs;
+        let is_held = lines.iter().any(|line| line.contains("state:held"));
+        drop(memory);
+        target.join();
+        assert!(matches!(copier.join(), Ok(_) | Err(ENOENT)));
+        assert_eq!(
+            task.wakeups_on_current_cpu.load(SeqCst),
+            usize::from(!is_held)
+        );
         world.check();
     });
 }

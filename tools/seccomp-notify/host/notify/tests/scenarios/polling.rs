@@ -292,3 +292,53 @@ fn whoever_receives_hears_of_a_frozen_target() {
         world.check();
     });
 }
+
+/// What a signal has put in the queue is there again if it is not answered after all.
+#[test]
+fn whoever_receives_hears_of_what_is_not_answered_after_all() {
+    for is_taken_back in [false, true] {
+        explore(move || {
+            let world = World::new(Wait::Interruptible);
+            let fd = world.fd();
+
+            fd.set_flags(FD_SIGNALED).unwrap();
+            let target = world.target();
+            let id = world.recv().unwrap().id;
+            target.signal();
+            while fd.poll(None) != PollEvents::IN | PollEvents::OUT {
+                kernel::blocking::thread::yield_now();
+            }
+            // Those who poll have heard of it.
+            target.task.until_asleep();
+            if is_taken_back {
+                target.task.freeze_for_sure();
+            } else {
+                kernel::blocking::lock(&target.task.fds).is_full = true;
+            }
+            let poller = Poller::new(PollEvents::IN, false);
+            fd.poll(Some(&poller));
+            let adder = world.thread(move |world| {
+                let how = AddFd {
+                    is_reply: true,
+                    ..AddFd::default()
+                };
+                world.add_fd(id, how)
+            });
+            if is_taken_back {
+                adder.task.until_asleep();
+                adder.task.signal();
+            }
+            assert!(poller.wait() == PollEvents::IN);
+            assert_eq!(
+                adder.join(),
+                Err(if is_taken_back { EINTR } else { EMFILE })
+            );
+            assert_eq!(world.recv().unwrap().flags, SIGNALED);
+            world.send(id).unwrap();
+            target.task.thaw();
+            target.join();
+            drop(fd);
+            world.check();
+        });
+    }
+}

@@ -2,11 +2,15 @@
 
 //! Readers that cannot take what they were woken for: another takes it.
 
-use kernel::error::code::*;
+use kernel::{
+    blocking,
+    error::code::*,
+    sync::poll::{PollEvents, Poller},
+};
 use seccomp_notify::{
     model::explore,
-    userspace::{Wait, KILLED},
-    world::{Thread, World},
+    userspace::{AddFd, Wait, KILLED},
+    world::{Thread, World, FD_SIGNALED, FD_SYNC_WAKE_UP},
 };
 
 /// Two readers sleep: the last of them, which is woken first, receives once.
@@ -331,6 +335,146 @@ fn what_is_put_back_passes_over_the_frozen() {
         frozen.task.thaw();
         world.end_filter();
         assert_eq!(frozen.join(), Err(ENOENT));
+        end(&world, other);
+    });
+}
+
+/// Whoever dies leaves it to one that is not frozen, too.
+#[test]
+fn one_that_is_killed_passes_over_the_frozen() {
+    explore(|| {
+        let world = World::new(Wait::Interruptible);
+        let (other, frozen) = two_readers(&world);
+        let first = world.thread(|world| world.recv().map(|notif| notif.id));
+
+        first.task.until_asleep();
+        frozen.task.freeze_for_sure();
+        let target = world.target();
+        first.task.kill();
+        match first.join() {
+            Ok(id) => assert!(world.send(id).is_ok()),
+            Err(err) => assert_eq!(err, KILLED),
+        }
+        target.join();
+        frozen.task.thaw();
+        world.end_filter();
+        assert_eq!(frozen.join(), Err(ENOENT));
+        end(&world, other);
+    });
+}
+
+#[test]
+fn a_target_with_work_passes_over_the_frozen() {
+    explore(|| {
+        let world = World::new(Wait::Interruptible);
+
+        world.fd().set_flags(FD_SIGNALED).unwrap();
+        let (other, frozen) = two_readers(&world);
+        frozen.task.freeze_for_sure();
+        let target = world.target();
+        target.task.add_task_work();
+        target.join();
+        frozen.task.thaw();
+        world.end_filter();
+        assert_eq!(frozen.join(), Err(ENOENT));
+        end(&world, other);
+    });
+}
+
+#[test]
+fn what_is_put_back_passes_over_all_that_are_frozen() {
+    explore(|| {
+        let world = World::new(Wait::Interruptible);
+        let target = world.target();
+        let id = world.recv().unwrap().id;
+        let (other, first) = two_readers(&world);
+        let second = world.thread(|world| world.recv().map(|notif| notif.id));
+
+        second.task.until_asleep();
+        for reader in [&first, &second] {
+            reader.task.freeze_for_sure();
+        }
+        world.requeue(id).unwrap();
+        target.join();
+        for reader in [&first, &second] {
+            reader.task.thaw();
+        }
+        world.end_filter();
+        assert_eq!(first.join(), Err(ENOENT));
+        assert_eq!(second.join(), Err(ENOENT));
+        end(&world, other);
+    });
+}
+
+/// The same on the CPU of the target: it is frozen before it is woken, or meanwhile.
+#[test]
+fn one_that_is_frozen_is_passed_over_on_this_cpu() {
+    for is_frozen_before in [false, true] {
+        explore(move || {
+            let world = World::new(Wait::Interruptible);
+
+            world.fd().set_flags(FD_SYNC_WAKE_UP).unwrap();
+            let (other, first) = two_readers(&world);
+            if is_frozen_before {
+                first.task.freeze_for_sure();
+            }
+            let target = world.target();
+            first.task.freeze_for_sure();
+            // It may have it already, and is frozen on its way back.
+            world.requeue_all();
+            target.join();
+            first.task.thaw();
+            world.end_filter();
+            match first.join() {
+                Ok(id) => assert!(world.send(id).is_err()),
+                Err(err) => assert_eq!(err, ENOENT),
+            }
+            end(&world, other);
+        });
+    }
+}
+
+/// An fd is not installed, and whoever asked for it is dead: both put the notification back.
+#[test]
+fn what_is_put_back_twice_over_is_for_somebody() {
+    explore(|| {
+        let world = World::new(Wait::Interruptible);
+        let fd = world.fd();
+
+        fd.set_flags(FD_SIGNALED).unwrap();
+        let target = world.target();
+        let task = target.task.clone();
+        let id = world.recv().unwrap().id;
+        target.signal();
+        while fd.poll(None) != PollEvents::IN | PollEvents::OUT {
+            blocking::thread::yield_now();
+        }
+        task.until_asleep();
+        let mut fds = blocking::lock(&task.fds);
+        fds.is_full = true;
+        let adder = world.thread(move |world| {
+            let how = AddFd {
+                is_reply: true,
+                ..AddFd::default()
+            };
+            world.add_fd(id, how)
+        });
+        adder.task.until_asleep();
+        // The queue is empty: they sleep.
+        let (other, frozen) = two_readers(&world);
+        frozen.task.freeze_for_sure();
+        let poller = Poller::new(PollEvents::IN, false);
+        assert!(fd.poll(Some(&poller)) == PollEvents::NONE);
+        adder.task.kill();
+        assert_eq!(adder.join(), Err(KILLED));
+        world.requeue_all();
+        drop(fds);
+        assert!(poller.wait() == PollEvents::IN);
+        target.join();
+        frozen.task.thaw();
+        world.end_filter();
+        assert_eq!(frozen.join(), Err(ENOENT));
+        drop(fd);
         end(&world, other);
     });
 }

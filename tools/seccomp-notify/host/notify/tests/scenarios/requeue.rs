@@ -5,7 +5,7 @@
 use kernel::{blocking, error::code::*};
 use seccomp_notify::{
     model::explore,
-    userspace::{AddFd, Wait},
+    userspace::{AddFd, Wait, KILLED},
     world::{World, FD_SIGNALED, SIGNALED},
 };
 
@@ -199,6 +199,89 @@ fn it_stays_killable() {
             target.join(),
             seccomp_notify::userspace::Answer::Reply(_)
         ));
+        world.check();
+    });
+}
+
+/// What is received before the end of an install is not taken away then.
+#[test]
+fn what_was_received_meanwhile_stays() {
+    explore(|| {
+        let world = World::new(Wait::Interruptible);
+
+        world.fd().set_flags(FD_SIGNALED).unwrap();
+        let target = world.target();
+        let id = world.recv().unwrap().id;
+        target.signal();
+        // It is marked, and in the queue again.
+        target.task.until_asleep();
+
+        let task = target.task.clone();
+        let fds = blocking::lock(&task.fds);
+        let adder = world.thread(move |world| world.add_fd(id, AddFd::default()));
+        adder.task.until_asleep();
+        adder.task.kill();
+        assert_eq!(adder.join(), Err(KILLED));
+        world.requeue_all();
+        let again = world.recv().unwrap();
+        assert_eq!((again.id, again.flags), (id, SIGNALED));
+        drop(fds);
+        task.until_asleep();
+        assert_eq!(world.try_recv(), Err(EAGAIN));
+        world.send(id).unwrap();
+        target.join();
+        world.check();
+    });
+}
+
+/// What another has asked for since protects it.
+#[test]
+fn not_while_another_fd_is_pending_after_that() {
+    explore(|| {
+        let world = World::new(Wait::Interruptible);
+        let target = world.target();
+        let id = world.recv().unwrap().id;
+        let task = target.task.clone();
+        let fds = blocking::lock(&task.fds);
+        let dead = world.thread(move |world| world.add_fd(id, AddFd::default()));
+
+        dead.task.until_asleep();
+        dead.task.kill();
+        assert_eq!(dead.join(), Err(KILLED));
+        let alive = world.thread(move |world| world.add_fd(id, AddFd::default()));
+        alive.task.until_asleep();
+        assert_eq!(world.requeue_all(), 0);
+        drop(fds);
+        alive.join().unwrap();
+        world.send(id).unwrap();
+        target.join();
+        world.check();
+    });
+}
+
+/// Nor as long as it may become the answer.
+#[test]
+fn not_while_an_fd_is_to_be_the_answer() {
+    explore(|| {
+        let world = World::new(Wait::Interruptible);
+        let target = world.target();
+        let id = world.recv().unwrap().id;
+
+        target.task.until_asleep();
+        target.task.freeze_for_sure();
+        let adder = world.thread(move |world| {
+            let how = AddFd {
+                is_reply: true,
+                ..AddFd::default()
+            };
+            world.add_fd(id, how)
+        });
+        adder.task.until_asleep();
+        assert_eq!(world.requeue(id), Err(EBUSY));
+        assert_eq!(world.requeue_all(), 0);
+        target.task.thaw();
+        adder.join().unwrap();
+        target.join();
         world.check();
     });
 }
