@@ -516,3 +516,34 @@ fn nobody_waits_for_the_release_of_a_file() {
         world.check();
     });
 }
+
+/// That one before it was killed is no reason to take it from whoever has it now.
+#[test]
+fn what_the_next_installs_an_fd_for_stays() {
+    explore(|| {
+        let world = World::new(Wait::Interruptible);
+        let target = world.target();
+        let id = world.recv().unwrap().id;
+        let task = target.task.clone();
+
+        for is_killed in [true, false] {
+            let fds = blocking::lock(&task.fds);
+            let adder = world.thread(move |world| world.add_fd(id, PLAIN));
+
+            adder.task.until_asleep();
+            if is_killed {
+                adder.task.kill();
+                assert_eq!(adder.join(), Err(KILLED));
+                drop(fds);
+            } else {
+                assert_eq!(world.requeue_all(), 0);
+                drop(fds);
+                assert!(adder.join().is_ok());
+            }
+        }
+        assert_eq!(world.try_recv(), Err(EAGAIN));
+        world.send(id).unwrap();
+        target.join();
+        world.check();
+    });
+}
