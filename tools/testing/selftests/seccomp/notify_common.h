@@ -45,7 +45,7 @@
 
 /* A kernel with all its debugging options is slow, an emulated one slower. */
 #undef TEST_TIMEOUT_DEFAULT
-#define TEST_TIMEOUT_DEFAULT 120
+#define TEST_TIMEOUT_DEFAULT 600
 
 #ifndef SECCOMP_USER_NOTIF_FD_SIGNALED
 #define SECCOMP_USER_NOTIF_FD_SIGNALED 2UL
