@@ -146,13 +146,31 @@ check_description() {
 		"$TOOLS/fuzz/seccomp_notify.txt" 2>&1 || true
 }
 
+# What reviewers are told of `unsafe`: in how many lines of a file it is, comments
+# aside.
+check_unsafe() {
+	local path count document=$TOP/Documentation/security/seccomp-notify.rst
+
+	diff --label documented --label counted -u0 \
+		<(awk '/^   \* - ``.*\.rs``$/ { path = $3; gsub("`", "", path); next }
+			path && /^     - [0-9]+$/ { print path, $2 } { path = "" }' "$document" | sort) \
+		<(source_paths | grep -E '\.rs(\.patch)?$' | while IFS= read -r path; do
+			count=$(if [[ $path == *.patch ]]; then
+				sed -n '/^+++/d; s/^+//p' "$TOP/$path"
+			else
+				cat "$TOP/$path"
+			fi | grep -vE '^[[:space:]]*//' | grep -cw unsafe) || continue
+			printf '%s %d\n' "${path%.patch}" "$count"
+		done | sort) || true
+}
+
 take_lock
 "$TOOLS/setup.sh" build check series
 "$TOOLS/tree/apply.sh"
 mkdir -p "$LOG/check"
 # shellcheck source=/dev/null
 . "$LINUX/tools/testing/selftests/kselftest/ktap_helpers.sh"
-checks=(spdx shell files series rustfmt clippy host_clippy description)
+checks=(spdx shell files series rustfmt clippy host_clippy description unsafe)
 ktap_print_header
 ktap_set_plan "${#checks[@]}"
 for check in "${checks[@]}"; do

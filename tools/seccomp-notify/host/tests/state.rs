@@ -13,7 +13,7 @@ use proptest::prelude::*;
 use state::{
     Delivery as Number, Effects, Event, NotificationState, Queue, Refusal, Reply, WaitKillable,
 };
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 
 const CLOSED: Reply = Reply::error(-38);
 const ANSWER: Reply = Reply {
@@ -398,6 +398,124 @@ fn every_state_that_there_is() {
         }
     }
     assert!(states > 500, "only {states} states");
+}
+
+/// From one state to another, for this event.
+type Edge = (String, String, String);
+
+/// The edges of a figure, in dot's language: `FROM -> TO [label="EVENT\nEVENT"]`, one a line.
+fn drawn(figure: &str) -> BTreeSet<Edge> {
+    let mut edges = BTreeSet::new();
+
+    for line in figure.lines().filter(|line| line.contains("->")) {
+        let (from, rest) = line.split_once("->").unwrap();
+        let (to, rest) = rest.split_once(" [label=\"").expect("an edge has a label");
+        let (label, _) = rest.split_once('"').expect("a label ends on its line");
+
+        for event in label.split("\\n") {
+            let edge = [from, to, event].map(|name| name.trim().to_owned());
+
+            assert!(edges.insert(edge.into()), "{line}: drawn twice");
+        }
+    }
+    edges
+}
+
+/// What leads from one state to another, of the events that `name` has a name for.
+fn explored(name: fn(Event) -> Option<String>) -> BTreeSet<Edge> {
+    const DELIVERIES: u32 = 4;
+    const COPIES: u32 = 2;
+
+    let name_of = |state: &NotificationState| {
+        if state.is_aborted() {
+            "aborted"
+        } else {
+            state.name()
+        }
+    };
+    let mut edges = BTreeSet::new();
+    let mut known = HashSet::new();
+    let mut todo: Vec<_> = WAITS.map(|wait| (NotificationState::new(wait), 0)).into();
+
+    while let Some((state, copies)) = todo.pop() {
+        if !known.insert(format!("{state:?}")) {
+            continue;
+        }
+        let deliveries = state.next_delivery().get() - 1;
+        let mut events: Vec<_> = (1..=deliveries).map(failed).collect();
+
+        events.extend([
+            Event::Reply(ANSWER),
+            Event::AddFd,
+            Event::AddFdReply,
+            Event::FdInstalled(7),
+            Event::FdFailed,
+            Event::Requeue,
+            Event::Close(CLOSED),
+            REPORTED,
+            UNREPORTED,
+            FATAL,
+        ]);
+        events.extend((deliveries < DELIVERIES).then_some(Event::Receive));
+        events.extend((copies < COPIES).then_some(Event::Copy));
+        events.extend((copies > 0).then_some(Event::CopyEnded));
+
+        for event in events {
+            let mut next = state;
+
+            let Some(event_name) = name(event) else {
+                continue;
+            };
+            if next.step(event).is_err() {
+                continue;
+            }
+            if name_of(&next) != name_of(&state) {
+                edges.insert((name_of(&state).into(), name_of(&next).into(), event_name));
+            }
+            todo.push((
+                next,
+                match event {
+                    Event::Copy => copies + 1,
+                    Event::CopyEnded => copies - 1,
+                    _ => copies,
+                },
+            ));
+        }
+    }
+    edges
+}
+
+/// The figure for reviewers has all, save what the text says of every state.
+#[test]
+fn the_figure_for_reviewers_is_the_state_machine() {
+    let figure = include_str!("../../../../Documentation/security/seccomp-notify-states.dot");
+
+    assert_eq!(
+        drawn(figure),
+        explored(|event| match event {
+            Event::Close(_) | FATAL => None,
+            event => Some(format!("{event:?}").split(['(', ' ']).next()?.to_owned()),
+        })
+    );
+}
+
+/// The one for those who write supervisors has what an exchange is made of.
+#[test]
+fn the_figure_for_supervisors_is_a_part_of_it() {
+    let figure = include_str!("../../../../Documentation/userspace-api/seccomp_notify_states.dot");
+
+    assert_eq!(
+        drawn(figure),
+        explored(|event| {
+            Some(match event {
+                Event::Receive => "RECV".to_owned(),
+                Event::ReceiveFailed(_) => "RECV fails".to_owned(),
+                Event::Reply(_) => "SEND".to_owned(),
+                REPORTED => "signal".to_owned(),
+                _ => return None,
+            })
+        })
+    );
 }
 
 fn after(events: &[Event]) -> NotificationState {
