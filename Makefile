@@ -22,12 +22,13 @@ help:
 	@echo 'make menuconfig   change the configuration before building'
 	@echo 'make check        style: checkpatch, rustfmt, clippy, SPDX'
 	@echo 'make series       the mailable patches, in build/series'
+	@echo 'make docs         the documentation as HTML, in build/docs; the figures with it'
 	@echo 'make apply        lay the sources into build/linux'
 	@echo 'make refresh      bring edits in build/linux back as hunks and files'
 	@echo 'make clean        remove all that was built and fetched'
 	@echo 'Variables: KDIR= an unpacked Linux 7.3, BUILD= where to build, V=1 full output'
 
-.PHONY: run trace shell test report mutants fuzz bench coverage kernel exec menuconfig check series apply refresh clean
+.PHONY: run trace shell test report mutants fuzz bench coverage kernel exec menuconfig check series docs apply refresh clean
 run trace: SCRIPT = demo/$@.sh
 shell exec: SCRIPT = vm/$@.sh
 test report mutants fuzz check: SCRIPT = test/$@.sh
@@ -35,7 +36,8 @@ bench: SCRIPT := bench/bench.sh
 coverage: SCRIPT := coverage/coverage.sh
 kernel: SCRIPT := kernel/kernel.sh
 menuconfig: SCRIPT := kernel/kernel.sh '' menuconfig
+docs: SCRIPT := docs/docs.sh
 series: SCRIPT := series/series.sh
 apply refresh clean: SCRIPT = tree/$@.sh
-run trace shell test report mutants fuzz bench coverage kernel exec menuconfig check series apply refresh clean:
+run trace shell test report mutants fuzz bench coverage kernel exec menuconfig check series docs apply refresh clean:
 	@$(TOOLS)/$(SCRIPT)

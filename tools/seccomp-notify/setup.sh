@@ -4,7 +4,7 @@
 # Brings what building, booting and testing need: Debian packages that are
 # missing, bindgen and virtme-ng.  The last two lie under build/.
 #
-# usage: setup.sh [build|guest|test|check|series]...	(build always)
+# usage: setup.sh [build|guest|test|check|series|docs]...	(build always)
 
 set -euo pipefail
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
@@ -18,6 +18,7 @@ packages_test=(binutils gcc-multilib libcap-dev)
 packages_check=(git rust-web-clippy rustfmt-web
 	shellcheck)
 packages_series=(git)
+packages_docs=(graphviz groff-base mandoc python3-sphinx python3-yaml)
 
 wanted=("${packages_build[@]}")
 guest=
@@ -28,6 +29,7 @@ for group in "$@"; do
 	test) wanted+=("${packages_test[@]}") ;;
 	check) wanted+=("${packages_check[@]}") ;;
 	series) wanted+=("${packages_series[@]}") ;;
+	docs) wanted+=("${packages_docs[@]}") ;;
 	*) die "setup.sh knows no group $group" ;;
 	esac
 done

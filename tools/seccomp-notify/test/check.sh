@@ -19,7 +19,7 @@ check_spdx() {
 	while IFS= read -r path; do
 		case $path in
 		# Texts of a licence, of a message, of a hunk, and generated lists.
-		COPYING | LICENSES/* | README.md | .gitignore | *.msg | *.patch | *.lock | *.json | *.svg | *.png | *.stderr) continue ;;
+		COPYING | LICENSES/* | README.md | CONTRIBUTING.md | .gitignore | *.msg | *.patch | *.lock | *.json | *.svg | *.png | *.stderr) continue ;;
 		esac
 		grep -q 'SPDX-License-Identifier: ' < <(head -n 3 "$TOP/$path") ||
 			printf '%s: no SPDX-License-Identifier in its first lines\n' "$path"

@@ -12,7 +12,7 @@ source_paths() {
 	(cd "$TOP" && find . \
 		\( -path "./.*" -o -path ./build -o -path ./LICENSES \
 		-o -path ./tools/seccomp-notify -o -path "${BUILD/#$TOP/.}" \) -prune -o \
-		-type f ! -path ./Makefile ! -path ./README.md ! -path ./COPYING \
+		-type f ! -path ./Makefile ! -path ./README.md ! -path ./CONTRIBUTING.md ! -path ./COPYING \
 		! -name '.*.sw?' ! -name '*~' ! -name '*.orig' ! -name '*.rej' -printf '%P\n') |
 		sort
 }

@@ -1,0 +1,51 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: GPL-2.0
+#
+# make docs: the pages of this project as the base's Sphinx makes them, in
+# build/docs, and the man page that the project changes. A warning is an error.
+#
+# All of the kernel's documentation would take long. So Sphinx gets a directory
+# with these pages alone, and the base's configuration and extensions.
+
+set -euo pipefail
+. "$(dirname "${BASH_SOURCE[0]}")/../lib.sh"
+. "$TOOLS/tree/sources.sh"
+
+out=$BUILD/docs
+work=$BUILD/docs.work
+pages=$work/Documentation		# an extension wants it to be called so
+log=$LOG/docs.log
+
+take_lock
+"$TOOLS/setup.sh" docs
+"$TOOLS/tree/apply.sh"
+
+rm -rf "$out" "$work"
+mkdir -p "$pages"
+cp "$LINUX/MAINTAINERS" "$work"		# it reads this
+{
+	printf '.. SPDX-License-Identifier: GPL-2.0\n\n'
+	printf 'Seccomp user notification in Rust\n=================================\n\n'
+	printf '.. toctree::\n   :maxdepth: 2\n\n'
+} > "$pages/index.rst"
+while IFS= read -r path; do
+	path=${path%.patch}
+	# An index has nothing of ours but the name of a page.
+	[[ $path == Documentation/*.@(rst|dot) && $path != */index.rst ]] || continue
+	page=${path#Documentation/}
+	mkdir -p "$pages/$(dirname "$page")"
+	cp "$LINUX/$path" "$pages/$page"
+	[[ $page != *.rst ]] || printf '   %s\n' "${page%.rst}" >> "$pages/index.rst"
+done < <(source_paths)
+
+status=0
+(cd "$LINUX" && srctree=$LINUX \
+	sphinx-build -W --keep-going -q -b html -c Documentation \
+	-D "version=$BASE_VERSION" \
+	-d "$work/doctrees" "$pages" "$out") > "$log" 2>&1 || status=$?
+rm -rf "$work"
+if ((status)); then
+	cat "$log" >&2
+	die "the pages have warnings" "the log is $log"
+fi
+say "the pages are in $out/index.html"
