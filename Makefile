@@ -4,13 +4,14 @@
 # what it needs.  Variables: IMPL=rust|c, DEBUG=1, KDIR=, BUILD=, V=1.
 
 TOOLS := tools/seccomp-notify
-export IMPL DEBUG KDIR BUILD V FORCE CMD RWDIR QUICK TIME SEED ROUND EVERY SHARD
+export IMPL DEBUG KDIR BUILD V FORCE CMD RWDIR GDB TEST QUICK TIME SEED ROUND EVERY SHARD
 
 .PHONY: help
 help:
 	@echo 'make run          build, boot and show a supervisor at work'
-	@echo 'make shell        the same kernel, and a shell in it'
+	@echo 'make shell        the same kernel, and a shell in it; GDB=1 waits for gdb first'
 	@echo 'make test         everything there is to prove; DEBUG=1 adds KASAN and lockdep'
+	@echo "make selftest TEST='…' one program of the selftests, with its arguments"
 	@echo 'make report       the last test run as one file of JUnit XML'
 	@echo 'make fuzz         everything at once, at random, with DEBUG=1; TIME= seconds, SEED='
 	@echo 'make mutants      whether the host tests notice mistakes: an hour or two'
@@ -28,10 +29,10 @@ help:
 	@echo 'make clean        remove all that was built and fetched'
 	@echo 'Variables: KDIR= an unpacked Linux 7.3, BUILD= where to build, V=1 full output'
 
-.PHONY: run trace shell test report mutants fuzz bench coverage kernel exec menuconfig check series docs apply refresh clean
+.PHONY: run trace shell test report selftest mutants fuzz bench coverage kernel exec menuconfig check series docs apply refresh clean
 run trace: SCRIPT = demo/$@.sh
 shell exec: SCRIPT = vm/$@.sh
-test report mutants fuzz check: SCRIPT = test/$@.sh
+test report selftest mutants fuzz check: SCRIPT = test/$@.sh
 bench: SCRIPT := bench/bench.sh
 coverage: SCRIPT := coverage/coverage.sh
 kernel: SCRIPT := kernel/kernel.sh
@@ -39,5 +40,5 @@ menuconfig: SCRIPT := kernel/kernel.sh '' menuconfig
 docs: SCRIPT := docs/docs.sh
 series: SCRIPT := series/series.sh
 apply refresh clean: SCRIPT = tree/$@.sh
-run trace shell test report mutants fuzz bench coverage kernel exec menuconfig check series docs apply refresh clean:
+run trace shell test report selftest mutants fuzz bench coverage kernel exec menuconfig check series docs apply refresh clean:
 	@$(TOOLS)/$(SCRIPT)

@@ -37,7 +37,7 @@ take_lock
 copy=$BUILD/mutants
 rm -rf "$copy/tree"
 mkdir -p "$copy/tree"
-(cd "$TOP" && cp -a --parents kernel/seccomp_notify rust/kernel rust/macros \
+(cd "$TOP" && cp -a --parents Documentation kernel/seccomp_notify rust/kernel rust/macros \
 	tools/seccomp-notify/host "$copy/tree")
 cargo_home
 export CARGO_TARGET_DIR=$copy/target RUSTC=/usr/bin/rustc SCHEDULES=${SCHEDULES:-200}

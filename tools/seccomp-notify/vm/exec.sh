@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# make exec CMD='...' [RWDIR=dir]: a command in the guest, on the host's files.
+# make exec CMD='...' [RWDIR=dir] [GDB=1]: a command in the guest, on the host's
+# files; with GDB=1, the guest waits for gdb before it boots.
 
 set -euo pipefail
 . "$(dirname "${BASH_SOURCE[0]}")/../lib.sh"
@@ -15,4 +16,4 @@ if [[ -n ${RWDIR:-} ]]; then
 	[[ -d $RWDIR ]] || die "RWDIR=$RWDIR is not a directory"
 	options+=(--rw "$RWDIR")
 fi
-exec "$TOOLS/vm/vm.sh" --flavour "$(flavour_of)" "${options[@]}" exec "$CMD"
+exec "$TOOLS/vm/vm.sh" --flavour "$(flavour_of)" ${GDB:+--gdb} "${options[@]}" exec "$CMD"

@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# make shell: a shell in the guest.
+# make shell [GDB=1]: a shell in the guest; with GDB=1, it waits for gdb before it
+# boots.
 
 set -euo pipefail
 . "$(dirname "${BASH_SOURCE[0]}")/../lib.sh"
@@ -9,4 +10,4 @@ set -euo pipefail
 take_lock
 "$TOOLS/setup.sh" build guest
 "$TOOLS/kernel/kernel.sh" "$(flavour_of)"
-exec "$TOOLS/vm/vm.sh" --flavour "$(flavour_of)" shell
+exec "$TOOLS/vm/vm.sh" --flavour "$(flavour_of)" ${GDB:+--gdb} shell

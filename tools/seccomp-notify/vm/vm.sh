@@ -15,6 +15,7 @@
 #   --pin N        all of the guest runs on N of the CPUs that there are
 #   --icount       emulated, with a clock that counts instructions, 1 ns each; with
 #                  several CPUs they take turns
+#   --gdb          the guest waits for gdb, which attaches to it at port 1234
 #   --timeout S    the guest is ended after S seconds, with status 124
 #
 # The exit status is the command's; 255 if the guest died before it ended.
@@ -31,11 +32,13 @@ timeout=0
 console=$LOG/console.log
 options=()
 icount=
+gdb=
 pin=
 
 while (($#)); do
 	case $1 in
 	--icount) icount=1; cpus=1; shift; continue ;;
+	--gdb) options+=("--qemu-opts=-s -S"); gdb=1; shift; continue ;;
 	--flavour) flavour=$2 ;;
 	--rw) options+=("--rwdir=$(cd "$2" && pwd -P)") ;;
 	--console) console=$(readlink -m "$2") ;;
@@ -90,6 +93,7 @@ else
 fi
 vng+=(--cpus "$cpus" --memory "$memory" "${options[@]}")
 [[ $flavour != debug-* ]] || vng+=("--append=$DEBUG_ARGS")
+[[ -z $gdb ]] || say "the guest waits for gdb: gdb -ex 'target remote :1234' $BUILD/$flavour/vmlinux"
 
 if [[ $action == shell ]]; then
 	[[ -t 0 ]] || die "a shell in the guest needs a terminal" "use make exec CMD='...' instead"
