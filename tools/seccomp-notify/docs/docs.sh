@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: GPL-2.0
 #
 # make docs: the pages of this project as the base's Sphinx makes them, in
-# build/docs, and the man page that the project changes. A warning is an error.
+# build/docs. A warning is an error, and so is one of what is added to
+# seccomp_unotify(2).
 #
 # All of the kernel's documentation would take long. So Sphinx gets a directory
 # with these pages alone, and the base's configuration and extensions.
@@ -43,7 +44,21 @@ status=0
 	sphinx-build -W --keep-going -q -b html -c Documentation \
 	-D "version=$BASE_VERSION" \
 	-d "$work/doctrees" "$pages" "$out") > "$log" 2>&1 || status=$?
-rm -rf "$work"
+
+# The manual page is man-pages': what is added is looked at as a page of its own.
+page=$work/seccomp_unotify.2
+{
+	printf '.TH seccomp_unotify 2 2026-01-01 "Linux man-pages"\n'
+	printf '.SH NAME\nseccomp_unotify \\- what is added\n.SH DESCRIPTION\n'
+	sed -n '/^+++/d; s/^+//p' "$TOOLS/man/seccomp_unotify.2.patch"
+} > "$page"
+{ groff -ww -man -Tutf8 -z "$page" && mandoc -Tlint -W warning "$page"; } \
+	> "$log.man" 2>&1 || status=$?
+if [[ -s $log.man ]]; then
+	cat "$log.man" >> "$log"
+	status=1
+fi
+rm -rf "$work" "$log.man"
 if ((status)); then
 	cat "$log" >&2
 	die "the pages have warnings" "the log is $log"
