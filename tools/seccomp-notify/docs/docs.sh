@@ -24,6 +24,7 @@ take_lock
 rm -rf "$out" "$work"
 mkdir -p "$pages"
 cp "$LINUX/MAINTAINERS" "$work"		# it reads this
+ln -s "$LINUX/samples" "$work/samples"	# and what the pages show of these
 {
 	printf '.. SPDX-License-Identifier: GPL-2.0\n\n'
 	printf 'Seccomp user notification in Rust\n=================================\n\n'
