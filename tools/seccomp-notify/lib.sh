@@ -23,7 +23,7 @@ LLVM_VERSION=22
 BINDGEN_VERSION=0.72.1
 VIRTME_VERSION=1.42
 MUTANTS_VERSION=27.1.0
-export BASE LINUX BASE_VERSION BINDGEN_VERSION VIRTME_VERSION KDIR DEBUG V IMPL
+export BASE LINUX BASE_VERSION BINDGEN_VERSION MUTANTS_VERSION VIRTME_VERSION KDIR DEBUG V IMPL
 
 # Tools this project built come first, then the system's: a toolchain in
 # someone's home directory is not the one the kernel was tried with.
