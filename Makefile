@@ -4,7 +4,7 @@
 # what it needs.  Variables: IMPL=rust|c, DEBUG=1, KDIR=, BUILD=, V=1.
 
 TOOLS := tools/seccomp-notify
-export IMPL DEBUG KDIR BUILD V FORCE CMD RWDIR GDB TEST QUICK TIME SEED ROUND EVERY SHARD
+export IMPL DEBUG KDIR BUILD V FORCE CMD RWDIR GDB TEST QUICK CHECK TIME SEED ROUND EVERY SHARD
 
 .PHONY: help
 help:
@@ -22,7 +22,7 @@ help:
 	@echo "make exec CMD='…' run a command of yours in the guest; RWDIR= is writable there"
 	@echo 'make menuconfig   change the configuration before building'
 	@echo 'make check        style: checkpatch, rustfmt, clippy, SPDX'
-	@echo 'make series       the mailable patches, in build/series'
+	@echo 'make series       the mailable patch sets, in build/series; CHECK=1 builds each patch'
 	@echo 'make docs         the documentation as HTML, in build/docs; the figures with it'
 	@echo 'make apply        lay the sources into build/linux'
 	@echo 'make refresh      bring edits in build/linux back as hunks and files'
@@ -38,7 +38,7 @@ coverage: SCRIPT := coverage/coverage.sh
 kernel: SCRIPT := kernel/kernel.sh
 menuconfig: SCRIPT := kernel/kernel.sh '' menuconfig
 docs: SCRIPT := docs/docs.sh
-series: SCRIPT := series/series.sh
+series: SCRIPT := series/series.sh $(if $(CHECK),check,mail)
 apply refresh clean: SCRIPT = tree/$@.sh
 run trace shell test report selftest mutants fuzz bench coverage kernel exec menuconfig check series docs apply refresh clean:
 	@$(TOOLS)/$(SCRIPT)

@@ -21,7 +21,7 @@ fi
 
 for name in apt base base.from base.new bench c debug-c debug-kunit debug-rust docs docs.work host kselftest \
 	kunit kvm.works linux linux.base linux.keep linux.manifest linux.new local.config log run rust \
-	rust-outline series series.proof series.stage series.work stage test tools venv vm; do
+	rust-outline series series.check series.edit series.proof series.stage series.work stage test tools venv vm; do
 	rm -rf "${BUILD:?}/$name"
 done
 rm -f "$BUILD/.seccomp-notify" "$BUILD/.lock"
