@@ -163,7 +163,7 @@ def take_back(patch, base, tree, out, number):
     """Make of `tree` what it was before the patch, and save what it was after."""
     changed = touched_by(patch.diff) if patch.diff.exists() else []
     for path in patch.entries:
-        if not re.fullmatch(r"\S+", path) or not (tree / path).exists():
+        if not (tree / path).exists():
             die(
                 f"{patch.name}.msg names {path}",
                 "there is no such source then; after the first patch with a diff, a path is whole",

@@ -21,13 +21,15 @@
 #   patch. Nothing is applied with fuzz, and the sum is the project's tree, byte
 #   for byte, or it is an error.
 #
-# usage: series.sh [mail|proof|check|mend|edit PATCH]
+# usage: series.sh [mail|proof|check|mend [own]|edit PATCH]
 #
 # mend		makes the diffs fit again. A change beside what a diff says is
 #		none of its business, and is settled by that. Where it meets,
 #		build/series.edit is the tree as it is before the patch, with
 #		conflict markers; when it is as it should be, mend goes on from
 #		there. Files that the patch's message lists stay as they are.
+#		With "own", what has changed is the feature's own code: what is
+#		before it is what the diff says. CHECK=1 tells if it is not.
 # edit PATCH	begins that for SET/NN-name whether its diff fits or not. To
 #		have a new patch with a diff, begin with an empty one.
 # proof		makes and proves the same in build/series.proof; where git knows
@@ -40,6 +42,7 @@ set -euo pipefail
 
 goal=${1:-mail}
 patch=${2:-}
+own=
 series=$TOOLS/series
 out=$BUILD/series
 [[ $goal != proof ]] || out=$BUILD/series.proof
@@ -124,6 +127,8 @@ prove() {
 		"git am applies them, and they give the built tree"
 }
 
+conflicts() { grep -rlE '^(<<<<<<<|>>>>>>>)' --exclude-dir=.git "$edit"; }
+
 # The tree as it is after a patch is committed in $edit, and changed to what it
 # is before.
 begin_edit() {
@@ -138,9 +143,8 @@ begin_edit() {
 	[[ ! -s $series/$patch.diff ]] ||
 		patch -R -p1 -F0 --merge --no-backup-if-mismatch -d "$edit" \
 			-i "$series/$patch.diff" > "$log" || true
+	[[ -z $own ]] || conflicts | xargs -r sed -i '/^<<<<<<</,/^=======/d; /^>>>>>>>/d'
 }
-
-conflicts() { grep -rlE '^(<<<<<<<|>>>>>>>)' --exclude-dir=.git "$edit"; }
 
 save_edit() {
 	local patch
@@ -155,6 +159,8 @@ save_edit() {
 }
 
 mend() {
+	local misfit before=
+
 	while :; do
 		if [[ -d $edit ]]; then
 			! conflicts >&2 ||
@@ -165,20 +171,17 @@ mend() {
 		rm -rf "$work/states"
 		(states) > "$log" 2>&1 && break
 		[[ -e $work/states/misfit ]] || { cat "$log" >&2; exit 1; }
-		begin_edit "$(cat "$work/states/misfit")"
+		misfit=$(cat "$work/states/misfit")
+		[[ $misfit != "$before" ]] || die "$misfit does not fit when it is mended"
+		before=$misfit
+		begin_edit "$misfit"
 	done
 	say "all diffs fit"
 }
 
 take_lock
 "$TOOLS/setup.sh" build series
-"$TOOLS/tree/base.sh"
-rm -rf "$work"
-mkdir -p "$work"
-stage_sources "$stage"
-
-case $goal in
-mail | proof)
+if [[ $goal == mail || $goal == proof ]]; then
 	name=$(git -C "$TOP" config user.name || true)
 	email=$(git -C "$TOP" config user.email || true)
 	if [[ -n $name && -n $email ]]; then
@@ -187,6 +190,14 @@ mail | proof)
 		die "git does not know who the patches are from" \
 			"git config user.name 'Your Name'; git config user.email you@example.org"
 	fi
+fi
+"$TOOLS/tree/base.sh"
+rm -rf "$work"
+mkdir -p "$work"
+stage_sources "$stage"
+
+case $goal in
+mail | proof)
 	states
 	commit_sets
 	write_sets
@@ -197,7 +208,10 @@ check)
 	commit_sets
 	"$series/check.sh" "$work/patches"
 	;;
-mend) mend ;;
+mend)
+	[[ $patch != own ]] || own=1
+	mend
+	;;
 edit)
 	[[ -e $series/$patch.diff ]] || die "${patch:-nothing} is no patch with a diff" \
 		"they are $(cd "$series" && printf '%s ' */*.diff | sed 's/\.diff//g')"

@@ -106,6 +106,7 @@ tests() {
 	kunit
 	scripts
 	report
+	series
 }
 
 good='TAP version 13
@@ -335,6 +336,144 @@ report() {
 	verdict 'report: what was skipped' "$(grep -q 'skipped="1"' <<< "$said"; echo $?)" "$said"
 	verdict 'report: a suite that only counts' \
 		"$(grep -q '16 passed, 1 failed, 0 skipped' <<< "$said"; echo $?)" "$said"
+}
+
+# A series of three patches: the first has what is left of f, the second has a
+# file of its own and a diff for f, the third a diff for both.
+make_series() {
+	rm -rf "$work/series"
+	mkdir -p "$work/series"/{base,stage,set/1-first,set/2-second,out}
+	cd "$work/series"
+	seq 1 20 > base/f
+	seq 1 20 | sed '2s/$/ first/; 10s/$/ second/; 18s/$/ third/' > stage/f
+	printf '%s\n' own own third > stage/g
+	printf 'subject\n\nbody\n\nFiles:\nf\n' > set/1-first/01-first.msg
+	printf 'subject\n\nbody\n\nFiles:\ng\n' > set/2-second/01-second.msg
+	printf 'subject\n\nbody\n' > set/2-second/02-third.msg
+	printf '%s\n' '--- a/f' '+++ b/f' '@@ -8,5 +8,5 @@' ' 8' ' 9' -10 '+10 second' ' 11' ' 12' \
+		> set/2-second/01-second.diff
+	printf '%s\n' '--- a/f' '+++ b/f' '@@ -16,5 +16,5 @@' ' 16' ' 17' -18 '+18 third' ' 19' ' 20' \
+		'--- a/g' '+++ b/g' '@@ -1,2 +1,3 @@' ' own' ' own' +third > set/2-second/02-third.diff
+}
+
+# changed_series <command>...: that, with one thing wrong
+changed_series() { (make_series && "$@"); }
+
+run_series() {
+	rm -rf "$work/series/out"
+	python3 "$TOOLS/series/series.py" "$work/series/set" "$work/series/base" "$work/series/stage" \
+		"$work/series/out" "$@" 2>&1
+}
+
+# refuses <test> <pattern of what is said> <command>...: and it fails
+refuses() {
+	local test=$1 pattern=$2 said status=0
+	shift 2
+	said=$("$@" 2>&1) || status=$?
+	if ((status)) && grep -qE -- "$pattern" <<< "$said"; then
+		verdict "$test" 0
+	else
+		verdict "$test" 1 "status $status: $said"
+	fi
+}
+
+# has <patch> <file> <its lines that are no number alone>
+has() { [[ $(grep -v '^[0-9]*$' "$work/series/out/$1/tree/$2" | paste -sd,) == "$3" ]]; }
+
+series_is_taken_back() {
+	make_series
+	run_series &&
+		has 1-first/0001 f '2 first' &&
+		has 2-second/0002 f '2 first,10 second' && has 2-second/0002 g 'own,own' &&
+		has 2-second/0003 f '2 first,10 second,18 third' && has 2-second/0003 g 'own,own,third' &&
+		[[ ! -e out/tree && ! -e out/misfit ]] || return 1
+	run_series 2-second/01-second
+	[[ $(grep -v '^[0-9]*$' out/tree/f | paste -sd,) == '2 first,10 second' ]]
+}
+
+# A project of its own, of the series above: what series.sh needs, and no more.
+make_project() {
+	local tools=project/tools/seccomp-notify
+
+	make_series
+	mkdir -p "$tools/tree" project/build
+	cp "$TOOLS/lib.sh" "$tools"
+	cp "$TOOLS/tree/sources.sh" "$tools/tree"
+	cp -r "$TOOLS/series" "$tools"
+	rm -r "$tools/series"/[0-9]*
+	cp -r set/* "$tools/series"
+	printf 'subject\n\nbody\n' | tee "$tools/series/1-first/cover.msg" > "$tools/series/2-second/cover.msg"
+	printf '#!/bin/sh\n' | tee "$tools/setup.sh" > "$tools/tree/base.sh"
+	chmod +x "$tools/setup.sh" "$tools/tree/base.sh"
+	mv base project/build/base
+	cp stage/g project
+	diff -u --label a/f --label b/f project/build/base/f stage/f > project/f.patch || true
+}
+
+# its_series <argument of series.sh>...
+its_series() {
+	env -u SECCOMP_NOTIFY_LOCKED BUILD="$work/series/project/build" GIT_CONFIG_GLOBAL=/dev/null \
+		"$work/series/project/tools/seccomp-notify/series/series.sh" "$@" 2>&1
+}
+
+# What is before the second patch has changed, beside what that does or in it.
+change_f() {
+	sed "$1" stage/f > f
+	diff -u --label a/f --label b/f project/build/base/f f > project/f.patch || true
+}
+
+project_is_mended() {
+	local diff=project/tools/seccomp-notify/series/2-second/01-second.diff
+
+	make_project
+	its_series proof || return
+	# A line of the context: nothing to decide.
+	change_f '12s/$/ changed/'
+	! its_series proof || return
+	its_series mend && its_series proof && grep -q '^ 12 changed$' "$diff" || return
+	# The line itself.
+	change_f '10s/second/other/; 12s/$/ changed/'
+	! its_series mend && ! its_series mend && ! its_series proof || return
+	sed -i '/^<<<<<<</,/^>>>>>>>/c 10' project/build/series.edit/f
+	its_series mend && its_series proof && grep -q '^+10 other$' "$diff" || return
+	# Once more, without a question.
+	change_f '10s/second/own/'
+	its_series mend own && its_series proof && grep -q '^+10 own$' "$diff" && grep -q '^-10$' "$diff"
+}
+
+series() {
+	local said status=0
+	said=$(series_is_taken_back 2>&1) || status=1
+	verdict 'series: the files are as they are after each patch' "$status" "$said"
+
+	status=0
+	said=$(project_is_mended 2>&1) || status=1
+	verdict 'series: what does not fit any more is mended' "$status" "$said"
+
+	changed_series sed -i '11s/$/ changed/' stage/f
+	refuses 'series: a diff that does not fit' '2-second/01-second.diff does not fit' run_series
+	refuses 'series: which file that is in' 'f: Hunk #1 FAILED' run_series
+	verdict 'series: which patch is to be mended' \
+		"$([[ $(cat "$work/series/out/misfit") == 2-second/01-second ]]; echo $?)" 'it is not named'
+	changed_series sed -i '12s/$/ changed/' stage/f
+	refuses 'series: a diff that fits with fuzz alone' 'does not fit' run_series
+	changed_series cp base/f stage/h
+	refuses 'series: a file that no patch has' 'in no patch of the series: h' run_series
+	changed_series sed -i 's,^f$,f /second/,' set/1-first/01-first.msg
+	refuses 'series: a hunk that its patch does not have' 'nothing is left in f' run_series
+	changed_series sed -i '$s,$, /own/,' set/2-second/01-second.msg
+	refuses 'series: a part of a file after the first diff' 'a path is whole' run_series
+	changed_series sed -i '$s/$/one/' set/2-second/01-second.msg
+	refuses 'series: a file that is not there' 'names gone' run_series
+	changed_series sed -i '2,$d' set/2-second/02-third.msg
+	refuses 'series: a message without reasons' '02-third.msg is no message' run_series
+	changed_series rm set/2-second/02-third.diff
+	refuses 'series: a message without files' 'has no list of files' run_series
+	changed_series :
+	refuses 'series: no such patch' 'is no patch with a diff' run_series 1-first/01-first
+	refuses 'series: git knows no user' 'does not know who the patches are from' \
+		env GIT_DIR=/nonexistent GIT_CONFIG_GLOBAL=/dev/null GIT_CONFIG_SYSTEM=/dev/null \
+		"$TOOLS/series/series.sh" mail
 }
 
 # The plan comes first, and how many there are is known when all have run.
