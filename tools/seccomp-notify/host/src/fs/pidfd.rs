@@ -27,6 +27,8 @@ pub struct Pidfd {
 
 impl Pidfd {
     pub fn new(task: &Task, of: PidfdOf, _caller: &IoctlFile) -> Result<Self> {
+        // It allocates: the task may be gone before.
+        blocking::thread::yield_now();
         Ok(Self {
             what: What::Pidfd(task.pid(), of),
             is_of_target: task.is_in_entry(),
