@@ -13,7 +13,7 @@ use core::{
 };
 
 thread_local! {
-    static HELD: Cell<usize> = Cell::new(0);
+    static HELD: Cell<usize> = Cell::default();
 }
 
 /// How many locks the current thread holds.
