@@ -471,9 +471,9 @@ series() {
 	refuses 'series: a message without files' 'has no list of files' run_series
 	changed_series :
 	refuses 'series: no such patch' 'is no patch with a diff' run_series 1-first/01-first
-	refuses 'series: git knows no user' 'does not know who the patches are from' \
-		env GIT_DIR=/nonexistent GIT_CONFIG_GLOBAL=/dev/null GIT_CONFIG_SYSTEM=/dev/null \
-		"$TOOLS/series/series.sh" mail
+	make_project
+	GIT_CEILING_DIRECTORIES="$work/series" GIT_CONFIG_SYSTEM=/dev/null \
+		refuses 'series: git knows no user' 'does not know who the patches are from' its_series mail
 }
 
 # The plan comes first, and how many there are is known when all have run.
