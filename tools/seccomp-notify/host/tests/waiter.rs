@@ -141,13 +141,17 @@ fn a_list_with_waiters_is_not_dropped() {
 struct Of<T>(std::marker::PhantomData<T>);
 
 trait NotSend {
-    const IS_SEND: bool = false;
+    fn is_send() -> bool {
+        false
+    }
 }
 
 impl<T> NotSend for Of<T> {}
 
 impl<T: Send> Of<T> {
-    const IS_SEND: bool = true;
+    fn is_send() -> bool {
+        true
+    }
 }
 
 /// Threads get at each other's values, and at what they share.
@@ -156,12 +160,12 @@ fn lists_are_for_what_threads_can_share() {
     use kernel::sync::waiter::WaiterTable;
     use std::{cell::Cell, rc::Rc};
 
-    assert!(<Of<WaiterList<Cell<u8>, u8>>>::IS_SEND);
-    assert!(!<Of<WaiterList<Rc<u8>, u8>>>::IS_SEND);
-    assert!(!<Of<WaiterList<u8, Cell<u8>>>>::IS_SEND);
-    assert!(<Of<WaiterTable<Cell<u8>, u8>>>::IS_SEND);
-    assert!(!<Of<WaiterTable<Rc<u8>, u8>>>::IS_SEND);
-    assert!(!<Of<WaiterTable<u8, Cell<u8>>>>::IS_SEND);
+    assert!(<Of<WaiterList<Cell<u8>, u8>>>::is_send());
+    assert!(!<Of<WaiterList<Rc<u8>, u8>>>::is_send());
+    assert!(!<Of<WaiterList<u8, Cell<u8>>>>::is_send());
+    assert!(<Of<WaiterTable<Cell<u8>, u8>>>::is_send());
+    assert!(!<Of<WaiterTable<Rc<u8>, u8>>>::is_send());
+    assert!(!<Of<WaiterTable<u8, Cell<u8>>>>::is_send());
 }
 
 struct Value;
