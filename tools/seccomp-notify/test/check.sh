@@ -70,16 +70,23 @@ check_files() {
 }
 
 check_series() {
-	local patch
+	local patch path more
 	if ! "$TOOLS/series/series.sh" proof > "$LOG/series-check.log" 2>&1; then
 		cat "$LOG/series-check.log"
 		return
 	fi
 	for patch in "$BUILD/series.proof"/*/*.patch; do
 		[[ $patch != */0000-* ]] || continue
-		# Each file is checked above, as what it is. Who sends the
-		# patches signs them off.
-		checkpatch "$ignored_user,$ignored_trace" --no-signoff "$patch"
+		# A patch may have files of several kinds; each is checked above
+		# as what it is. Who sends the patches signs them off.
+		more=
+		while IFS= read -r path; do
+			case $path in
+			include/trace/*) more+=,$ignored_trace ;;
+			*) ! userspace "$path" || more+=,$ignored_user ;;
+			esac
+		done < <(sed -n 's#^+++ b/##p' "$patch")
+		checkpatch "${more#,}" --no-signoff "$patch"
 	done
 }
 

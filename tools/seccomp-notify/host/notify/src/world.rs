@@ -6,7 +6,7 @@
 //! lock, and so in the order in which it happened. What userspace got is written down by the calls
 //! that are here. [`World::check`] compares the two with what the interface promises.
 
-use crate::userspace::{AddFd, Answer, Buffer, Fd, Filter, Reply, SendRecv, Wait};
+use crate::userspace::{AddFd, Answer, Buffer, Fd, Filter, Reply, SendRecv, Wait, KILLED};
 use kernel::{
     blocking::{self, thread::JoinHandle},
     error::{code::*, Result},
@@ -284,6 +284,15 @@ impl World {
 
         self.account(|account| account.fds.push((id, what, how, result)));
         result
+    }
+
+    /// The same, by a supervisor that is killed before it has a result.
+    pub fn add_fd_and_die(&self, id: u64, how: AddFd) {
+        let adder = self.thread(move |world| world.add_fd(id, how));
+
+        adder.task.until_asleep();
+        adder.task.kill();
+        assert_eq!(adder.join(), Err(KILLED));
     }
 
     pub fn requeue(&self, id: u64) -> Result {

@@ -423,11 +423,7 @@ fn whoever_asks_can_die_while_it_is_installed() {
         let id = world.recv().unwrap().id;
         let task = target.task.clone();
         let fds = blocking::lock(&task.fds);
-        let adder = world.thread(move |world| world.add_fd(id, PLAIN));
-
-        adder.task.until_asleep();
-        adder.task.kill();
-        assert_eq!(adder.join(), Err(KILLED));
+        world.add_fd_and_die(id, PLAIN);
         drop(fds);
         world.send(id).unwrap();
         target.join();
@@ -446,12 +442,9 @@ fn what_it_was_for_is_put_back_when_it_is_installed() {
             let id = world.recv().unwrap().id;
             let task = target.task.clone();
             let mut fds = blocking::lock(&task.fds);
-            let adder = world.thread(move |world| world.add_fd(id, how));
 
             fds.is_full = is_full;
-            adder.task.until_asleep();
-            adder.task.kill();
-            assert_eq!(adder.join(), Err(KILLED));
+            world.add_fd_and_die(id, how);
             let is_put_back = world.requeue_all() == 1;
             drop(fds);
             if !how.is_reply || is_full || is_put_back {
@@ -473,11 +466,7 @@ fn what_was_put_back_stays_with_the_next() {
         let id = world.recv().unwrap().id;
         let task = target.task.clone();
         let fds = blocking::lock(&task.fds);
-        let adder = world.thread(move |world| world.add_fd(id, PLAIN));
-
-        adder.task.until_asleep();
-        adder.task.kill();
-        assert_eq!(adder.join(), Err(KILLED));
+        world.add_fd_and_die(id, PLAIN);
         world.requeue_all();
         drop(fds);
         assert_eq!(world.recv().unwrap().id, id);
@@ -500,11 +489,7 @@ fn nobody_waits_for_the_release_of_a_file() {
         let task = target.task.clone();
         let fds = blocking::lock(&task.fds);
         let release = blocking::lock(&task.release);
-        let adder = world.thread(move |world| world.add_fd(id, PLAIN));
-
-        adder.task.until_asleep();
-        adder.task.kill();
-        assert_eq!(adder.join(), Err(KILLED));
+        world.add_fd_and_die(id, PLAIN);
         let reader = world.thread(|world| world.recv().map(|notif| notif.id));
         reader.task.until_asleep();
         world.requeue_all();

@@ -5,7 +5,7 @@
 use kernel::{blocking, error::code::*};
 use seccomp_notify::{
     model::explore,
-    userspace::{AddFd, Wait, KILLED},
+    userspace::{AddFd, Wait},
     world::{World, FD_SIGNALED, SIGNALED},
 };
 
@@ -218,10 +218,7 @@ fn what_was_received_meanwhile_stays() {
 
         let task = target.task.clone();
         let fds = blocking::lock(&task.fds);
-        let adder = world.thread(move |world| world.add_fd(id, AddFd::default()));
-        adder.task.until_asleep();
-        adder.task.kill();
-        assert_eq!(adder.join(), Err(KILLED));
+        world.add_fd_and_die(id, AddFd::default());
         world.requeue_all();
         let again = world.recv().unwrap();
         assert_eq!((again.id, again.flags), (id, SIGNALED));
@@ -243,11 +240,7 @@ fn not_while_another_fd_is_pending_after_that() {
         let id = world.recv().unwrap().id;
         let task = target.task.clone();
         let fds = blocking::lock(&task.fds);
-        let dead = world.thread(move |world| world.add_fd(id, AddFd::default()));
-
-        dead.task.until_asleep();
-        dead.task.kill();
-        assert_eq!(dead.join(), Err(KILLED));
+        world.add_fd_and_die(id, AddFd::default());
         let alive = world.thread(move |world| world.add_fd(id, AddFd::default()));
         alive.task.until_asleep();
         assert_eq!(world.requeue_all(), 0);
