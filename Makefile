@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: GPL-2.0
 #
 # Entry points.  Each calls one script of tools/seccomp-notify, which brings
-# what it needs.  Variables: IMPL=rust|c, DEBUG=1, KDIR=, BUILD=, V=1.
+# what it needs.  Variables: IMPL=rust|c, DEBUG=1, KDIR=, BASE_VERSION=, BUILD=, V=1.
 
 TOOLS := tools/seccomp-notify
-export IMPL DEBUG KDIR BUILD V FORCE CMD RWDIR GDB TEST QUICK CHECK TIME SEED ROUND EVERY SHARD
+export IMPL DEBUG KDIR BASE_VERSION BUILD V FORCE CMD RWDIR GDB TEST QUICK CHECK TIME SEED ROUND EVERY SHARD
 
 .PHONY: help
 help:
@@ -27,7 +27,7 @@ help:
 	@echo 'make apply        lay the sources into build/linux'
 	@echo 'make refresh      bring edits in build/linux back as hunks and files'
 	@echo 'make clean        remove all that was built and fetched'
-	@echo 'Variables: KDIR= an unpacked Linux 7.3, BUILD= where to build, V=1 full output'
+	@echo 'Variables: KDIR= an unpacked Linux, BASE_VERSION=7.2, BUILD= where to build, V=1 full output'
 
 .PHONY: run trace shell test report selftest mutants fuzz bench coverage kernel exec menuconfig check series docs apply refresh clean
 run trace: SCRIPT = demo/$@.sh

@@ -18,7 +18,8 @@ KDIR=${KDIR:-}
 DEBUG=${DEBUG:-}
 V=${V:-}
 
-BASE_VERSION=7.3		# the kernel this patch set is for
+HOME_VERSION=7.3		# the kernel this patch set is made for
+BASE_VERSION=${BASE_VERSION:-$HOME_VERSION}	# and what is fetched for it
 LLVM_VERSION=22
 BINDGEN_VERSION=0.72.1
 VIRTME_VERSION=1.42
@@ -34,6 +35,14 @@ export LC_ALL=C.UTF-8
 mkdir -p "$LOG"
 # Marks a directory that "make clean" may delete.
 [[ -e $BUILD/.seccomp-notify ]] || : > "$BUILD/.seccomp-notify"
+
+# The version of the base tree that there is, as 7.3.
+base_version() {
+	awk '$1 == "VERSION" { v = $3 } $1 == "PATCHLEVEL" { print v "." $3; exit }' "${1:-$BASE}/Makefile"
+}
+
+# What a base differs in from the one the hunks are made for: hunks of its own.
+known_version() { [[ $1 == "$HOME_VERSION" || -d $TOOLS/tree/$1 ]]; }
 
 say() { printf '%s\n' "$*" >&2; }
 warn() { printf 'warning: %s\n' "$*" >&2; }

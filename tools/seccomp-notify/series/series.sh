@@ -192,6 +192,7 @@ if [[ $goal == mail || $goal == proof ]]; then
 	fi
 fi
 "$TOOLS/tree/base.sh"
+require_home
 rm -rf "$work"
 mkdir -p "$work"
 stage_sources "$stage"

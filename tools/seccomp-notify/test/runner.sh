@@ -107,6 +107,7 @@ tests() {
 	scripts
 	report
 	series
+	bases
 }
 
 good='TAP version 13
@@ -406,6 +407,7 @@ make_project() {
 	printf '#!/bin/sh\n' | tee "$tools/setup.sh" > "$tools/tree/base.sh"
 	chmod +x "$tools/setup.sh" "$tools/tree/base.sh"
 	mv base project/build/base
+	printf 'VERSION = 7\nPATCHLEVEL = 3\n' > project/build/base/Makefile
 	cp stage/g project
 	diff -u --label a/f --label b/f project/build/base/f stage/f > project/f.patch || true
 }
@@ -474,6 +476,65 @@ series() {
 	make_project
 	GIT_CEILING_DIRECTORIES="$work/series" GIT_CONFIG_SYSTEM=/dev/null \
 		refuses 'series: git knows no user' 'does not know who the patches are from' its_series mail
+}
+
+# A project of a hunk, and of one for 7.2 alone, beside a base.
+# make_base <version> <sed expression: what the base has otherwise>
+make_base() {
+	rm -rf "$work/bases"
+	mkdir -p "$work/bases"/{top,tools/tree/7.2,base,stage}
+	cd "$work/bases"
+	seq 1 20 > base/f
+	sed '10s/$/ ours/' base/f | diff -u --label a/f --label b/f base/f - > top/f.patch || true
+	sed '10s/$/ of 7.2/' base/f | diff -u --label a/f --label b/f base/f - > top/other || true
+	mv top/other tools/tree/7.2/f.patch
+	seq 1 3 > base/g
+	sed '2s/$/ ours/' base/g | diff -u --label a/g --label b/g base/g - > top/g.patch || true
+	sed -i "$2" base/f
+	printf 'VERSION = %s\nPATCHLEVEL = %s\nSUBLEVEL = 1\n' "${1%.*}" "${1#*.}" > base/Makefile
+}
+
+# its_stage <version> <sed expression> [<function>]
+its_stage() {
+	make_base "$1" "$2"
+	(BASE=$work/bases/base TOP=$work/bases/top TOOLS=$work/bases/tools LOG=$work/bases \
+		"${3:-stage_sources}" "$work/bases/stage" 2>&1)
+}
+
+# its_base <variable=value>...: base.sh, with what make_base() has made as KDIR
+its_base() {
+	make_base 7.9 ''
+	mkdir base/kernel
+	: > base/kernel/seccomp.c
+	env -u SECCOMP_NOTIFY_LOCKED BUILD="$work/bases/build" KDIR="$work/bases/base" "$@" "$TOOLS/tree/base.sh" 2>&1
+}
+
+# a_base <version> <sed expression> <the line that has to be in the end>
+a_base() {
+	local said line status=0
+
+	said=$(its_stage "$1" "$2") || status=1
+	line=$(sed -n 10p "$work/bases/stage/f")
+	verdict "base: $1, $3" "$([[ $status == 0 && $line == "$3" ]]; echo $?)" "$said: $line"
+}
+
+bases() {
+	local said
+
+	a_base 7.3 '' '10 ours'
+	a_base 7.2 '' '10 of 7.2'
+	a_base 7.4 '7s/$/ changed/' '10 ours'
+	refuses 'base: what stands around a hunk is as it was' 'f.patch does not fit' its_stage 7.3 '7s/$/ changed/'
+	refuses 'base: a line that is changed is another' 'f.patch does not fit' its_stage 7.4 '10s/$/ changed/'
+	refuses 'base: and all that does not fit is said' 'g, which the base tree does not have' \
+		its_stage 7.4 '10s/$/ changed/; 1e rm base/g'
+	refuses 'base: a hunk for a version alone is named' 'tools/tree/7.2/f.patch does not fit' \
+		its_stage 7.2 '10s/$/ changed/'
+	refuses 'base: no hunks are written beside another' 'is Linux 7.2, and the hunks are made for' \
+		its_stage 7.2 '' require_home
+	refuses 'base: no version of that name' 'BASE_VERSION=7.9 is no base' its_base BASE_VERSION=7.9
+	said=$(its_base)
+	verdict 'base: one that nobody has tried is taken' "$([[ $said == *'Linux 7.9, which nobody has tried'* ]]; echo $?)" "$said"
 }
 
 # The plan comes first, and how many there are is known when all have run.

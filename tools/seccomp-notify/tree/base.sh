@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# Puts the base tree, an unpacked Linux 7.3 as it came, into build/base: from
-# KDIR if that is set, otherwise from Debian's package of the kernel's source,
-# which apt verifies.  Nothing is written to KDIR, nor to the system's apt
+# Puts the base tree, an unpacked Linux as it came, into build/base: from KDIR if
+# that is set, otherwise from Debian's package of the source of Linux
+# $BASE_VERSION, which apt verifies.  Nothing is written to KDIR, nor to the system's apt
 # sources.
 #
 # build/base.from says which tree it is: the package, or KDIR and a checksum of
@@ -17,20 +17,11 @@ suites=(trixie-backports forky-backports forky sid)
 package=linux-source-$BASE_VERSION
 stamp=$BUILD/base.from
 
-tree_version() {
-	awk '$1 == "VERSION" { v = $3 } $1 == "PATCHLEVEL" { p = $3 }
-		$1 == "SUBLEVEL" { s = $3 } NR > 10 { exit }
-		END { print v "." p "." s }' "$1/Makefile"
-}
-
-require_version() {
-	local version
+require_tree() {
 	[[ -f $1/Makefile && -f $1/kernel/seccomp.c ]] ||
-		die "$1 is not a Linux source tree" "KDIR has to name an unpacked Linux $BASE_VERSION"
-	version=$(tree_version "$1")
-	[[ $version == "$BASE_VERSION".* ]] ||
-		die "$1 is Linux $version, and this patch set is for $BASE_VERSION" \
-			"set KDIR to an unpacked Linux $BASE_VERSION, or leave it unset to fetch one"
+		die "$1 is not a Linux source tree" "KDIR has to name an unpacked Linux $HOME_VERSION"
+	known_version "$(base_version "$1")" ||
+		warn "$1 is Linux $(base_version "$1"), which nobody has tried; this patch set is for $HOME_VERSION"
 }
 
 copy_kdir() {
@@ -39,7 +30,7 @@ copy_kdir() {
 	from=$(cd "$KDIR" && pwd -P)
 	[[ $from != "$BASE" && $from != "$LINUX" ]] ||
 		die "KDIR=$KDIR is a tree this project keeps" "leave KDIR unset to use it"
-	require_version "$from"
+	require_tree "$from"
 	if [[ ! -d $BASE || $(cat "$stamp" 2> /dev/null) != "$from "* ]]; then
 		say "copying $from to $BASE"
 	fi
@@ -91,10 +82,16 @@ fetch() {
 		fi
 	done
 	deb=$(find . -maxdepth 1 -name "${package}_*.deb" | head -n 1)
-	[[ -n $deb ]] || die "no suite has $package: ${suites[*]}" \
-		"the log is $LOG/base.log; or set KDIR to an unpacked Linux $BASE_VERSION"
+	[[ -n $deb ]] || die "no suite has $package (any more): ${suites[*]}" \
+		"the log is $LOG/base.log; set KDIR to an unpacked Linux $HOME_VERSION," \
+		"or BASE_VERSION to what there is: $(known_versions)"
 
 	unpack "$deb"
+}
+
+known_versions() {
+	printf '%s' "$HOME_VERSION"
+	find "$TOOLS/tree" -mindepth 1 -maxdepth 1 -type d -printf ' %f'
 }
 
 unpack() {
@@ -104,19 +101,21 @@ unpack() {
 	mkdir "$BASE.new"
 	tar -C "$BASE.new" --strip-components=1 -xf "$BUILD/apt/unpacked/usr/src/$package.tar.xz"
 	rm -rf "$BUILD/apt/unpacked"
-	require_version "$BASE.new"
+	require_tree "$BASE.new"
 	rm -rf "$BASE"
 	mv "$BASE.new" "$BASE"
 	printf '%s\n' "$package" > "$stamp"
 }
 
+known_version "$BASE_VERSION" || die "BASE_VERSION=$BASE_VERSION is no base of this patch set" \
+	"there are: $(known_versions); another tree can be tried with KDIR="
 take_lock
 if [[ -n $KDIR ]]; then
 	copy_kdir
 	exit
 fi
 if [[ -d $BASE && ( ! -e $stamp || $(cat "$stamp") == "$package" ) ]]; then
-	require_version "$BASE"
+	require_tree "$BASE"
 	exit
 fi
 deb=$(find "$BUILD/apt" -maxdepth 1 -name "${package}_*.deb" 2> /dev/null | head -n 1 || true)

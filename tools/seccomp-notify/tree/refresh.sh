@@ -26,6 +26,7 @@ write_hunk() {
 	mv "$TOP/$1.patch.new" "$TOP/$1.patch"
 }
 
+require_home
 take_lock
 changed=0
 stage_sources "$stage"
