@@ -111,6 +111,7 @@ flavour_fragments() {
 	kunit) list+=("$LINUX/kernel/seccomp_notify/.kunitconfig" "$config/kunit.config") ;;
 	*) die "no kernel is called $1" "there are: rust c kunit rust-outline, and all of them with debug- kcsan- rt- cov- before" ;;
 	esac
+	[[ ! -e $TOOLS/tree/$(base_version)/config ]] || list+=("$TOOLS/tree/$(base_version)/config")
 	# What "make menuconfig" changed.
 	[[ ! -e $BUILD/local.config ]] || list+=("$BUILD/local.config")
 	printf '%s\n' "${list[@]}"

@@ -489,6 +489,8 @@ make_base() {
 	sed '10s/$/ of 7.2/' base/f | diff -u --label a/f --label b/f base/f - > top/other || true
 	mv top/other tools/tree/7.2/f.patch
 	seq 1 3 > base/g
+	seq 1 3 > base/h
+	sed '2s/$/ first/' base/h | diff -u --label a/h --label b/h base/h - > tools/tree/7.2/h.first.patch || true
 	sed '2s/$/ ours/' base/g | diff -u --label a/g --label b/g base/g - > top/g.patch || true
 	sed -i "$2" base/f
 	printf 'VERSION = %s\nPATCHLEVEL = %s\nSUBLEVEL = 1\n' "${1%.*}" "${1#*.}" > base/Makefile
@@ -523,6 +525,7 @@ bases() {
 
 	a_base 7.3 '' '10 ours'
 	a_base 7.2 '' '10 of 7.2'
+	verdict 'base: 7.2, what it lacks' "$(grep -q '^2 first' "$work/bases/stage/h"; echo $?)" 'h is as it was'
 	a_base 7.4 '7s/$/ changed/' '10 ours'
 	refuses 'base: what stands around a hunk is as it was' 'f.patch does not fit' its_stage 7.3 '7s/$/ changed/'
 	refuses 'base: a line that is changed is another' 'f.patch does not fit' its_stage 7.4 '10s/$/ changed/'

@@ -6,7 +6,8 @@
 #
 # A new file of the kernel stands at its path there.  A change to X, a file of
 # the base, is the unified diff X.patch beside where X would be.  If a version
-# of the base has to have it otherwise, <version>/X.patch, here, takes its place.
+# of the base has to have it otherwise, <version>/X.patch, here, takes its place,
+# and what that version lacks is in <version>/X.first.patch, which comes before.
 
 # The kernel sources of the project, one path a line: all but its own files.
 source_paths() {
@@ -21,8 +22,7 @@ source_paths() {
 # stage_sources <dir>: every file that differs from the base, as it has to be.
 # All that does not fit is said before it gives up.
 stage_sources() {
-	local stage=$1 path file hunks version fuzz=0 misfits=0
-	local log=$LOG/apply.log
+	local stage=$1 path hunks version fuzz=0 misfits=0 log=$LOG/apply.log
 
 	version=$(base_version)
 	# What stands around a hunk may differ a little in other versions.
@@ -31,40 +31,51 @@ stage_sources() {
 	mkdir -p "$stage"
 	: > "$log"
 	while IFS= read -r path; do
+		stage_hunks "${path%.first.patch}" "$TOOLS/tree/$version/$path"
+	done < <(cd "$TOOLS/tree/$version" 2> /dev/null && find . -name '*.first.patch' -printf '%P\n')
+	while IFS= read -r path; do
+		if [[ $path == *.patch ]]; then
+			hunks=$TOOLS/tree/$version/$path
+			[[ -e $hunks ]] || hunks=$TOP/$path
+			stage_hunks "${path%.patch}" "$hunks"
+			continue
+		fi
+		if [[ -e $BASE/$path ]]; then
+			misfit "$path is a whole file here, but the base tree has it;" \
+				"make it a hunk: diff -u $BASE/$path $TOP/$path > $path.patch"
+		fi
 		mkdir -p "$stage/$(dirname "$path")"
-		if [[ $path != *.patch ]]; then
-			if [[ -e $BASE/$path ]]; then
-				warn "$path is a whole file here, but the base tree has it;" \
-					"make it a hunk: diff -u $BASE/$path $TOP/$path > $path.patch"
-				misfits=$((misfits + 1))
-			fi
-			cp "$TOP/$path" "$stage/$path"
-			continue
-		fi
-		file=${path%.patch}
-		if [[ ! -f $BASE/$file ]]; then
-			warn "$path changes $file, which the base tree does not have;" \
-				"a new file of the kernel stands whole at its own path"
-			misfits=$((misfits + 1))
-			continue
-		fi
-		hunks=$TOOLS/tree/$version/$path
-		[[ -e $hunks ]] || hunks=$TOP/$path
-		cp "$BASE/$file" "$stage/$file"
-		chmod u+w "$stage/$file"
-		if ! patch --fuzz="$fuzz" --no-backup-if-mismatch --reject-file=- \
-			"$stage/$file" "$hunks" > "$log.patch" 2>&1; then
-			warn "${hunks#"$TOP/"} does not fit the base's $file:"
-			sed 's/^/  /' "$log.patch" >&2
-			misfits=$((misfits + 1))
-		fi
-		cat "$log.patch" >> "$log"
+		cp "$TOP/$path" "$stage/$path"
 	done < <(source_paths)
-	rm -f "$log.patch"
 	((misfits == 0)) || die "$misfits of the files do not fit Linux $version, at $BASE" \
 		"bring the hunks to this version: what differs is said above, and is in $log;" \
 		"those for a version alone stand in tools/seccomp-notify/tree/$version;" \
 		"or use Linux $HOME_VERSION, for which they are made"
+}
+
+# Those of stage_sources(), for its variables.
+misfit() {
+	misfits=$((misfits + 1))
+	warn "$@"
+}
+
+# stage_hunks <file of the base> <hunks>
+stage_hunks() {
+	local file=$1 hunks=$2 said
+
+	if [[ ! -f $BASE/$file ]]; then
+		misfit "${hunks#"$TOP/"} changes $file, which the base tree does not have;" \
+			"a new file of the kernel stands whole at its own path"
+		return
+	fi
+	mkdir -p "$stage/$(dirname "$file")"
+	[[ -e $stage/$file ]] || cp "$BASE/$file" "$stage/$file"
+	chmod u+w "$stage/$file"
+	said=$(patch --fuzz="$fuzz" --no-backup-if-mismatch --reject-file=- "$stage/$file" "$hunks" 2>&1) || {
+		misfit "${hunks#"$TOP/"} does not fit the base's $file:"
+		sed 's/^/  /' <<< "$said" >&2
+	}
+	printf '%s\n' "$said" >> "$log"
 }
 
 # Hunks are made and mended beside the base they are for.
