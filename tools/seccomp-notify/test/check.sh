@@ -116,7 +116,7 @@ check_clippy() {
 		kernel_make kunit -j"$(nproc)" rust/kernel.o samples/rust/ kernel/seccomp_notify/; } \
 		> "$log" 2>&1 || { tail -n 15 "$log"; return; }
 	: > "$log"
-	for object in rust/libmacros.so rust/kernel.o samples/rust/rust_anon_inode.o \
+	for object in rust/libmacros.so rust/kernel.o samples/rust/rust_{anon_inode,misc_device}.o \
 		kernel/seccomp_notify/seccomp_notify.o; do
 		command=$(sed -n '1s/^savedcmd_[^ ]* := *//p' "$out/${object%/*}/.${object##*/}.cmd")
 		command=$(sed -E 's#;.*##; s# --emit=[^ ]*##g; s#/usr/bin/rustc #/usr/bin/clippy-driver #' <<< "$command")
