@@ -257,20 +257,24 @@ pub fn from_file<T: AnonInodeFile>(
 ///
 /// # Invariants
 ///
-/// It exists only while the current thread is in the ioctl handler of a file, and no use of a file
-/// position ([`File`] tells of `fdget_pos()`) is active in that thread.
+/// It exists only while the current thread is in the ioctl handler of a file, in the system call
+/// ioctl(2). So its task has memory and an fd table, and no use of a file position ([`File`] tells
+/// of `fdget_pos()`) is active in that thread.
 #[repr(transparent)]
 pub struct IoctlFile(File, NotThreadSafe);
 
 impl IoctlFile {
     /// # Safety
     ///
-    /// `file` must be valid for `'a`, during which the current thread must be in its ioctl handler.
+    /// `file` must be a file that [`new_file`] made, and be valid for `'a`, during which the
+    /// current thread must be in its ioctl handler, in the system call ioctl(2).
     unsafe fn from_raw<'a>(file: *mut bindings::file) -> &'a Self {
-        // INVARIANT: An ioctl does not use the file position, and the system call has no other
-        // part.
-        // SAFETY: The file is valid by the safety requirements, and `Self` has the layout of
-        // `File`, which has that of `struct file`.
+        // INVARIANT: The caller promises that this is ioctl(2). The task has come from user mode,
+        // thus it has memory; it has found the file in its fd table, by `fdget()` and not by
+        // `fdget_pos()`.
+        // SAFETY: The file is valid by the safety requirements, and `new_file()` gives it no
+        // operation that uses a position, for which `fdget_pos()` matters. `Self` has the layout
+        // of `File`, which has that of `struct file`.
         unsafe { &*file.cast() }
     }
 
@@ -380,9 +384,9 @@ impl<T: AnonInodeFile> Operations<T> {
 
     /// # Safety
     ///
-    /// `file` must be a file that [`new_file`] made for `T`, in an ioctl of the current thread.
+    /// `file` must be a file that [`new_file`] made for `T`, in an ioctl(2) of the current thread.
     unsafe extern "C" fn ioctl(file: *mut bindings::file, cmd: c_uint, arg: c_ulong) -> c_long {
-        // SAFETY: The caller has a reference to the file during this call, which is its ioctl.
+        // SAFETY: The caller has a reference to the file during this call, which is its ioctl(2).
         let (this, file) = unsafe { (Self::borrow(file), IoctlFile::from_raw(file)) };
 
         T::ioctl(this, file, cmd, arg).unwrap_or_else(|err| err.to_errno() as isize) as c_long
@@ -390,14 +394,14 @@ impl<T: AnonInodeFile> Operations<T> {
 
     /// # Safety
     ///
-    /// `file` must be a file that [`new_file`] made for `T`, in an ioctl of the current thread.
+    /// `file` must be a file that [`new_file`] made for `T`, in an ioctl(2) of the current thread.
     #[cfg(CONFIG_COMPAT)]
     unsafe extern "C" fn compat_ioctl(
         file: *mut bindings::file,
         cmd: c_uint,
         arg: c_ulong,
     ) -> c_long {
-        // SAFETY: The caller has a reference to the file during this call, which is its ioctl.
+        // SAFETY: The caller has a reference to the file during this call, which is its ioctl(2).
         let (this, file) = unsafe { (Self::borrow(file), IoctlFile::from_raw(file)) };
 
         T::compat_ioctl(this, file, cmd, arg).unwrap_or_else(|err| err.to_errno() as isize)

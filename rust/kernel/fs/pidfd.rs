@@ -18,6 +18,7 @@ use crate::{
     types::NotThreadSafe, //
 };
 use core::{
+    marker::PhantomData,
     mem::ManuallyDrop,
     ptr::{
         self,
@@ -40,14 +41,16 @@ pub enum PidfdOf {
 ///
 /// # Invariants
 ///
-/// The current task, which no value of this type leaves, has reserved `number` in its fd table.
-pub struct Pidfd {
+/// The current task, which no value of this type leaves, is in an ioctl for `'a`, and has reserved
+/// `number` in the fd table that it has there.
+pub struct Pidfd<'a> {
     number: u32,
     file: ARef<File>,
+    _caller: PhantomData<&'a IoctlFile>,
     _not_send: NotThreadSafe,
 }
 
-impl Pidfd {
+impl<'a> Pidfd<'a> {
     /// Makes a pidfd of the pid that `task`, or its process, has at this moment.
     ///
     /// In an exec by a thread that is not the leader, this thread takes over the leader's pid. So
@@ -63,7 +66,7 @@ impl Pidfd {
     /// - Whatever making an fd fails with.
     #[doc(alias = "pidfd_prepare")]
     #[inline]
-    pub fn new(task: &Task, of: PidfdOf, _caller: &IoctlFile) -> Result<Self> {
+    pub fn new(task: &Task, of: PidfdOf, _caller: &'a IoctlFile) -> Result<Self> {
         let (pid_type, flags) = match of {
             PidfdOf::Thread => (bindings::pid_type_PIDTYPE_PID, bindings::PIDFD_THREAD),
             PidfdOf::Process => (bindings::pid_type_PIDTYPE_TGID, 0),
@@ -77,21 +80,21 @@ impl Pidfd {
         }
 
         let mut file = ptr::null_mut();
-        // SAFETY: There is a reference to `pid`, and `file` can be written to. `_caller` exists in
-        // the ioctl handler of the current task alone, which has the fd table that its system call
-        // has found the file in.
+        // SAFETY: There is a reference to `pid`, and `file` can be written to. By the invariants of
+        // `_caller`, the current task has an fd table.
         let number = unsafe { bindings::pidfd_prepare(pid, flags, &mut file) };
         // SAFETY: This is the reference that `get_task_pid()` took, and `pid` is not used any more.
         unsafe { bindings::put_pid(pid) };
         to_result(number)?;
 
-        // INVARIANT: `pidfd_prepare()` has reserved the number.
+        // INVARIANT: `pidfd_prepare()` has reserved the number, in an ioctl that ends after `'a`.
         Ok(Self {
             // CAST: It is not negative.
             number: number as u32,
             // SAFETY: As it was successful, there is a file, which is new: nobody but us has its
             // reference, and no thread is in `fdget_pos()`.
             file: unsafe { ARef::from_raw(NonNull::new_unchecked(file.cast())) },
+            _caller: PhantomData,
             _not_send: NotThreadSafe,
         })
     }
@@ -101,18 +104,19 @@ impl Pidfd {
     pub fn install(self) -> u32 {
         let this = ManuallyDrop::new(self);
 
-        // SAFETY: By the type invariants, the number is reserved in the current task's fd table.
-        // It and the reference to the file are used once, as `this` is not dropped.
+        // SAFETY: By the type invariants, the number is reserved in the current task's fd table,
+        // which no task changes for another one within its ioctl. It and the reference to the file
+        // are used once, as `this` is not dropped.
         unsafe { bindings::fd_install(this.number, this.file.as_ptr()) };
         this.number
     }
 }
 
-impl Drop for Pidfd {
+impl Drop for Pidfd<'_> {
     #[inline]
     fn drop(&mut self) {
-        // SAFETY: By the type invariants, the number is reserved in the current task's fd table,
-        // and it was not installed: that does without this.
+        // SAFETY: As in `install()`, the number is reserved in the current task's fd table. It was
+        // not installed: that does without this.
         unsafe { bindings::put_unused_fd(self.number) };
     }
 }

@@ -26,7 +26,7 @@ pub enum Direction {
 ///
 /// Returns how many of the `len` bytes were copied: fewer if a later page cannot be reached.
 ///
-/// The caller is in an ioctl, so that the current task has memory of its own. May sleep, for as
+/// The caller is in an ioctl(2), so that the current task has memory of its own. May sleep, for as
 /// long as a page fault of either task takes; a fatal signal ends that. As in C, it is not there
 /// for modules.
 ///
@@ -51,7 +51,8 @@ pub fn copy(
     let is_write = direction == Direction::Write;
 
     // SAFETY: The task is valid. Neither address has to be, nor what follows for any `len`: this is
-    // checked, and the memory at both is userspace's.
+    // checked, and the memory at both is userspace's. That at `buf` is the current task's own, and
+    // not what a kernel thread has borrowed: by the invariants of `_caller`, this is an ioctl(2).
     let copied =
         unsafe { bindings::process_vm_copy(task.as_ptr(), addr, buf.as_mut_ptr(), len, is_write) };
 

@@ -182,7 +182,9 @@ pub struct WaiterTable<T, S: ?Sized = ()> {
     front: Index,
 }
 
-// SAFETY: As for `WaiterList`.
+// SAFETY: As for `WaiterList`. The indexes, which a table has besides, know nothing of the thread
+// that made them. By the type invariants, they lead to nodes of the list alone, and as only an
+// exclusive reference to the table gives access to them, the lock that has the nodes has them, too.
 unsafe impl<T: Send, S: ?Sized + Sync> Send for WaiterTable<T, S> {}
 
 /// A waiter as it lies on the stack of its task.
@@ -617,8 +619,12 @@ impl<T, S: ?Sized> Waiter<'_, T, S> {
     /// there by its id.
     #[inline]
     pub fn remove_id(&mut self) {
-        // SAFETY: By the type invariants, the node is alive and ours to access, and with its list
-        // its table is.
+        // SAFETY: By the type invariants, the node is alive and ours to access. If it is in an
+        // index, that is one of the table that has the list: `assign_id()` takes no ticket of
+        // another list, and `enqueue_by_id()` finds waiters of its own table alone. We have the
+        // only access to that: only `WaiterTable::list()` leads to the list of a table, and what it
+        // returns, of which we have the list, borrows the whole table. A pointer into an index may
+        // be used beside that reference, as an index is not `Unpin`.
         unsafe {
             if (*self.node).place == Place::Front {
                 self.dequeue();

@@ -57,10 +57,14 @@ pub(super) struct Index {
     _pin: PhantomPinned,
 }
 
-/// Whether the id was handed out before another.
+/// Whether the id was handed out before another that is in the same index.
+///
+/// Ids wrap around. Which of two came first can be told as long as fewer than 2^63 lie between
+/// them. An id is handed out to what enters an index: one of the two would have to stay there
+/// while so many others come, which takes 292 years if one comes each nanosecond. What came first
+/// would be wrong after that, and nothing else: which pointers are valid does not depend on it.
 #[inline]
 fn is_older(id: u64, than: u64) -> bool {
-    // They wrap around, but are never so far apart that this could be told from the opposite.
     (id.wrapping_sub(than) as i64) < 0
 }
 
@@ -407,8 +411,9 @@ impl Index {
 
         // INVARIANT: Where the way to the free place meets a younger element, they change roles:
         // the digits up to there lead to both. The younger is in no place then, until it gets the
-        // next one. All levels have a digit, as no element has the same id as another. SAFETY: As
-        // in `insert()`.
+        // next one. All levels have a digit: what is met at a level has the digits of `id` below
+        // that, so that below the last, the 64th, it would have the same id. There are no two with
+        // the same, as the caller promises. SAFETY: As in `insert()`.
         unsafe {
             (*links).id = MaybeUninit::new(id);
             for level in 0.. {

@@ -112,8 +112,10 @@ impl<'p, U: ?Sized, B: Backend> Held<'p, U, B> {
             let sleeps = before();
 
             if sleeps && !how.misses_freezing() {
-                // SAFETY: The lock is released. The scheduler may be called from any context, and
-                // complains of one that may not sleep.
+                // SAFETY: This switches to another task, with our lock released. In a context that
+                // may not sleep it would be a bug, for which `schedule_debug()` has a message, and
+                // RCU readers must not sleep. This is so for everything that sleeps, such as
+                // `CondVar::wait()` and `Mutex::lock()`, and the lock is taken again here.
                 unsafe { bindings::schedule() };
                 return true;
             }

@@ -247,6 +247,14 @@ impl Task {
         }
     }
 
+    /// Who sleeps for something else forgets the state that it has set, or, if it need not sleep,
+    /// goes on with it: `might_sleep()`.
+    pub(crate) fn might_sleep(&self) {
+        let state = self.look(|run| run.state);
+
+        assert_eq!(state, TASK_RUNNING, "a task that runs looks as if it slept");
+    }
+
     pub(crate) fn set_state(&self, state: u32) {
         self.change(|run| run.state = state);
     }
@@ -274,6 +282,7 @@ impl Task {
 
     /// `try_to_freeze()`
     pub fn try_to_freeze(&self) -> bool {
+        self.might_sleep();
         let mut run = blocking::lock(&self.run);
 
         if !run.freezing {

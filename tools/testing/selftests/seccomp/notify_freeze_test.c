@@ -912,4 +912,298 @@ TEST_F(freezer_readers, wakeup_is_not_lost_to_a_freeze)
 	stop_answering(_metadata, &warm, 1);
 }
 
+/*
+ * Both freezers, each with what it does to a call that waits: v1 freezes it
+ * where it is, v2 interrupts it, and it is restarted
+ */
+
+FIXTURE(freezers)
+{
+	struct supervisor sup;
+	struct slow_file slow;
+	struct cgroup cgroup;
+};
+
+FIXTURE_VARIANT(freezers)
+{
+	const char *type;
+	const char *options;
+	const char *file;
+	const char *freeze;
+	const char *thaw;
+	const char *events;
+	const char *is_frozen;
+};
+
+FIXTURE_VARIANT_ADD(freezers, v1)
+{
+	.type = "cgroup",
+	.options = "freezer",
+	.file = "freezer.state",
+	.freeze = "FROZEN",
+	.thaw = "THAWED",
+	.events = "freezer.state",
+	.is_frozen = "FROZEN",
+};
+
+FIXTURE_VARIANT_ADD(freezers, v2)
+{
+	.type = "cgroup2",
+	.file = "cgroup.freeze",
+	.freeze = "1",
+	.thaw = "0",
+	.events = "cgroup.events",
+	.is_frozen = "frozen 1",
+};
+
+FIXTURE_SETUP(freezers)
+{
+	init_supervisor(_metadata, &self->sup);
+	if (!slow_open(_metadata, &self->slow))
+		return;
+	supervise_nobody(_metadata, &self->sup);
+}
+
+FIXTURE_TEARDOWN(freezers)
+{
+	thaw_cgroup(&self->cgroup);
+	slow_close(&self->slow);
+	end_supervisor(_metadata, &self->sup);
+	remove_cgroup(&self->cgroup);
+}
+
+#define freeze_tasks() \
+	ASSERT_EQ(0, write_cgroup_file(&self->cgroup, variant->file, \
+				       variant->freeze))
+#define thaw_tasks() \
+	ASSERT_EQ(0, write_cgroup_file(&self->cgroup, variant->file, \
+				       variant->thaw))
+#define tasks_are_frozen() \
+	cgroup_file_has(&self->cgroup, variant->events, variant->is_frozen)
+
+/* The last user goes, and the next one comes and calls, and it is frozen. */
+TEST_F(freezers, reader_is_frozen_between_users)
+{
+	struct supervisor *sup = &self->sup;
+	struct target *reader, *t;
+
+	t = spawn_user(_metadata, sup, use_and_exit_when_told, 0, 0);
+	reader = spawn_supervisor(_metadata, sup, read_in_process, 0);
+	ASSERT_TRUE(WAIT_FOR(sleeps_in_ioctl(reader->tid)));
+	if (!make_cgroup(_metadata, &self->cgroup, variant->type,
+			 variant->options, reader))
+		return;
+	freeze_tasks();
+	ASSERT_TRUE(WAIT_FOR(tasks_are_frozen()));
+	tell(t);
+	reap(_metadata, t);
+	EXPECT_EQ(POLLHUP, poll_now(sup));
+	t = spawn_user(_metadata, sup, use_and_call, 5, 0);
+	ASSERT_TRUE(WAIT_FOR(target_waits(t)));
+	EXPECT_EQ(POLL_QUEUED, poll_now(sup));
+	EXPECT_EQ(0, ATOMIC_GET(reader->done));
+	thaw_tasks();
+	reap(_metadata, reader);
+	EXPECT_EQ(0, reader->ret);
+	EXPECT_EQ(5, reader->number);
+	EXPECT_EQ(POLL_DELIVERED, poll_now(sup));
+	kill_and_reap(_metadata, t);
+}
+
+/* ... and is thawed before that one calls: it sleeps on. */
+TEST_F(freezers, reader_is_thawed_before_the_next_user_calls)
+{
+	struct supervisor *sup = &self->sup;
+	struct target *reader, *t;
+
+	t = spawn_user(_metadata, sup, use_and_exit_when_told, 0, 0);
+	reader = spawn_supervisor(_metadata, sup, read_in_process, 0);
+	ASSERT_TRUE(WAIT_FOR(sleeps_in_ioctl(reader->tid)));
+	if (!make_cgroup(_metadata, &self->cgroup, variant->type,
+			 variant->options, reader))
+		return;
+	freeze_tasks();
+	ASSERT_TRUE(WAIT_FOR(tasks_are_frozen()));
+	tell(t);
+	reap(_metadata, t);
+	t = spawn_user(_metadata, sup, use_and_call_when_told, 5, 0);
+	thaw_tasks();
+	ASSERT_TRUE(WAIT_FOR(!tasks_are_frozen()));
+	ASSERT_TRUE(WAIT_FOR(sleeps_in_ioctl(reader->tid)));
+	tell(t);
+	reap(_metadata, reader);
+	EXPECT_EQ(0, reader->ret);
+	EXPECT_EQ(5, reader->number);
+	kill_and_reap(_metadata, t);
+}
+
+/* SEND_RECV with the memory at t->arg. */
+static void answer_and_read(struct target *t)
+{
+	struct seccomp_notif_send_recv *sr = (void *)t->arg;
+
+	t->ret = send_recv(t->sup, sr);
+	t->number = sr->notif.data.args[0];
+	/* It answers once, and knows it. */
+	if (sr->flags)
+		_exit(1);
+	ATOMIC_INC(t->done);
+}
+
+/* It has answered, and sleeps until there is something to receive. */
+TEST_F(freezers, send_recv_is_frozen_when_it_has_answered)
+{
+	struct supervisor *sup = &self->sup;
+	struct seccomp_notif_send_recv sr;
+	struct target *server, *first, *t;
+	struct seccomp_notif n;
+
+	first = spawn_user(_metadata, sup, use_and_call, 5, 0);
+	t = spawn_user(_metadata, sup, use_and_call_when_told, 8, 0);
+	ASSERT_EQ(0, recv_notif(sup, &n));
+	set_answer(&sr, n.id, 6);
+	server = spawn_supervisor(_metadata, sup, answer_and_read,
+				  (unsigned long)&sr);
+	expect_result(_metadata, first, 6, 0);
+	ASSERT_TRUE(WAIT_FOR(sleeps_in_ioctl(server->tid)));
+	if (!make_cgroup(_metadata, &self->cgroup, variant->type,
+			 variant->options, server))
+		return;
+	freeze_tasks();
+	ASSERT_TRUE(WAIT_FOR(tasks_are_frozen()));
+	tell(t);
+	ASSERT_TRUE(WAIT_FOR(target_waits(t)));
+	EXPECT_EQ(POLL_QUEUED, poll_now(sup));
+	thaw_tasks();
+	reap(_metadata, server);
+	EXPECT_EQ(0, server->ret);
+	EXPECT_EQ(8, server->number);
+	EXPECT_EQ(POLL_DELIVERED, poll_now(sup));
+	kill_and_reap(_metadata, t);
+}
+
+/*
+ * It is asked to freeze before it answers, and does so before it receives:
+ * whoever has the answer goes on meanwhile.
+ */
+TEST_F(freezers, send_recv_is_frozen_before_it_receives)
+{
+	const int size = getpagesize();
+	const int head = offsetof(struct seccomp_notif_send_recv, notif);
+	struct seccomp_notif_send_recv answer, *sr;
+	struct supervisor *sup = &self->sup;
+	struct slow_file *slow = &self->slow;
+	struct target *server, *first, *t;
+	struct seccomp_notif n;
+	char *pages;
+
+	first = spawn_user(_metadata, sup, use_and_call, 5, 0);
+	t = spawn_user(_metadata, sup, use_and_call_when_told, 8, 0);
+	ASSERT_EQ(0, recv_notif(sup, &n));
+	pages = map_pages(_metadata, 2, PROT_READ | PROT_WRITE);
+	ASSERT_EQ(pages + size,
+		  mmap(pages + size, size, PROT_READ | PROT_WRITE,
+		       MAP_PRIVATE | MAP_FIXED, slow->fd, 0));
+	ASSERT_EQ(0, madvise(pages + size, size, MADV_RANDOM));
+	/* Without touching what it receives into. */
+	sr = (void *)(pages + size - head);
+	set_answer(&answer, n.id, 6);
+	memcpy(sr, &answer, head);
+
+	slow_set(slow, &slow->ctl->hold_read, 1);
+	server = spawn_supervisor(_metadata, sup, answer_and_read,
+				  (unsigned long)sr);
+	/* It sleeps in a page fault, as it looks for zeroes. */
+	ASSERT_TRUE(WAIT_FOR(ATOMIC_GET(slow->ctl->reads)));
+	if (!make_cgroup(_metadata, &self->cgroup, variant->type,
+			 variant->options, server))
+		return;
+	freeze_tasks();
+	ASSERT_FALSE(tasks_are_frozen());
+	EXPECT_EQ(0, id_valid(sup, n.id));
+	slow_set(slow, &slow->ctl->hold_read, 0);
+	ASSERT_TRUE(WAIT_FOR(tasks_are_frozen()));
+	expect_result(_metadata, first, 6, 0);
+	EXPECT_EQ(0, poll_now(sup));
+
+	tell(t);
+	ASSERT_TRUE(WAIT_FOR(target_waits(t)));
+	EXPECT_EQ(POLL_QUEUED, poll_now(sup));
+	EXPECT_EQ(0, ATOMIC_GET(server->done));
+	thaw_tasks();
+	reap(_metadata, server);
+	EXPECT_EQ(0, server->ret);
+	EXPECT_EQ(8, server->number);
+	EXPECT_EQ(POLL_DELIVERED, poll_now(sup));
+	kill_and_reap(_metadata, t);
+	EXPECT_EQ(0, munmap(pages, 2 * size));
+}
+
+/* Each answer is the first argument plus 1, and is sent once. */
+static void answer_and_read_on(struct target *t)
+{
+	struct seccomp_notif_send_recv sr = {};
+
+	for (;;) {
+		t->ret = send_recv(t->sup, &sr);
+		if (sr.flags)
+			_exit(1);
+		if (t->ret)
+			return;
+		ATOMIC_INC(t->done);
+		set_answer(&sr, sr.notif.id, sr.notif.data.args[0] + 1);
+	}
+}
+
+#define NR_CALLERS	3
+
+/* How many of the answers were not its own is in t->number. */
+static void use_and_check(struct target *t)
+{
+	unsigned long wrong = 0;
+
+	install_inherited(t);
+	for (; !ATOMIC_GET(t->stop); t->arg++) {
+		trapped_call(t);
+		if (t->ret != (long)t->arg + 1 || t->err)
+			wrong++;
+	}
+	t->number = wrong;
+}
+
+/* At any moment. */
+TEST_F(freezers, send_recv_is_frozen_in_a_race)
+{
+	struct supervisor *sup = &self->sup;
+	struct target *server, *t[NR_CALLERS];
+	int i, before, calls = 0;
+
+	server = spawn_supervisor(_metadata, sup, answer_and_read_on, 0);
+	for (i = 0; i < NR_CALLERS; i++)
+		t[i] = spawn_user(_metadata, sup, use_and_check, i * 1000000,
+				  0);
+	if (!make_cgroup(_metadata, &self->cgroup, variant->type,
+			 variant->options, server))
+		return;
+	for (i = 0; i < ROUNDS; i++) {
+		before = ATOMIC_GET(server->done);
+		freeze_tasks();
+		spin(i % 100 * 100);
+		thaw_tasks();
+		ASSERT_TRUE(WAIT_FOR(ATOMIC_GET(server->done) > before)) {
+			TH_LOG("nothing is received, in round %d", i);
+		}
+	}
+	for (i = 0; i < NR_CALLERS; i++) {
+		tell(t[i]);
+		reap(_metadata, t[i]);
+		EXPECT_EQ(0, t[i]->number);
+		EXPECT_LT(0, t[i]->done);
+		calls += t[i]->done;
+	}
+	EXPECT_EQ(calls, server->done);
+	reap(_metadata, server);
+	EXPECT_EQ(-ENOENT, server->ret);
+}
+
 TEST_HARNESS_MAIN

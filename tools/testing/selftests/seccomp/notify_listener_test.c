@@ -1053,6 +1053,63 @@ TEST_F(listener, last_use_is_that_of_the_last_filter)
 	EXPECT_EQ(0, close(edge));
 }
 
+/* More than are woken under one hold of a lock. */
+#define MANY_READERS	40
+
+/*
+ * The last user goes, all readers are woken to hear of that, and there is a user
+ * again before they run: they hear nothing, and one reads what that has to say.
+ */
+TEST_F(listener, end_that_is_over_is_not_told)
+{
+	struct supervisor *sup = &self->sup;
+	struct reader r[MANY_READERS], *lucky = NULL;
+	struct target *t;
+	int i;
+
+	if (!hold_cpu(_metadata, sup, 2))
+		return;
+	t = spawn_user(_metadata, sup, use_and_exit_when_told, 0, 0);
+	for (i = 0; i < MANY_READERS; i++) {
+		start_sleeping_reader(_metadata, sup, &r[i]);
+		ASSERT_EQ(0, set_cpu(r[i].tid, sup->held_cpu));
+		ASSERT_EQ(0, set_fifo(r[i].tid, 1));
+	}
+	tell(t);
+	reap(_metadata, t);
+	EXPECT_EQ(POLLHUP, poll_now(sup));
+	for (i = 0; i < MANY_READERS; i++) {
+		ASSERT_EQ('R', task_state(r[i].tid)) {
+			TH_LOG("reader %d was not woken", i);
+		}
+	}
+
+	t = spawn_user(_metadata, sup, use_and_call, 5, 0);
+	ASSERT_TRUE(WAIT_FOR(target_waits(t)));
+	EXPECT_EQ(POLL_QUEUED, poll_now(sup));
+	release_target(_metadata, sup);
+	for (i = 0; i < MANY_READERS; i++) {
+		ASSERT_TRUE(WAIT_FOR(ATOMIC_GET(r[i].finished) ||
+				     sleeps_in_ioctl(r[i].tid)));
+		if (!ATOMIC_GET(r[i].finished))
+			continue;
+		ASSERT_EQ(0, r[i].ret);
+		ASSERT_EQ(NULL, lucky);
+		lucky = &r[i];
+	}
+	ASSERT_NE(NULL, lucky);
+	EXPECT_EQ(5, lucky->n.data.args[0]);
+	EXPECT_EQ(0, reply_value(sup, lucky->n.id, 6));
+	expect_result(_metadata, t, 6, 0);
+
+	/* This end is one. */
+	for (i = 0; i < MANY_READERS; i++) {
+		join_reader(_metadata, &r[i]);
+		EXPECT_EQ(&r[i] == lucky ? 0 : -ENOENT, r[i].ret);
+	}
+	expect_unused(_metadata, sup);
+}
+
 TEST_F(listener, last_user_dies_in_its_call)
 {
 	struct seccomp_notif n;
@@ -1631,7 +1688,6 @@ static void fail_until_stopped(struct target *t)
 	}
 }
 
-#define NR_RACING	3
 #define USERS		300
 
 /*
@@ -1639,14 +1695,14 @@ static void fail_until_stopped(struct target *t)
  * again, while readers go to sleep.
  */
 static void come_and_go(struct __test_metadata *_metadata,
-			struct supervisor *sup)
+			struct supervisor *sup, int readers, int users)
 {
 	struct target *t, *before = NULL;
-	struct reader r[NR_RACING];
+	struct reader r[MANY_READERS];
 	int i, first = sup->nr_targets, count = 0;
 
-	start_readers(_metadata, sup, r, NR_RACING, answer_while_used);
-	for (i = 0; i < USERS; i++) {
+	start_readers(_metadata, sup, r, readers, answer_while_used);
+	for (i = 0; i < users; i++) {
 		t = start_user(_metadata, sup, use_and_call, 10 * i, 0);
 		if (before) {
 			expect_result(_metadata, before, before->arg + 1, 0);
@@ -1665,21 +1721,28 @@ static void come_and_go(struct __test_metadata *_metadata,
 		expect_result(_metadata, before, before->arg + 1, 0);
 
 	/* No reader sleeps on: none of these is interrupted. */
-	for (i = 0; i < NR_RACING; i++)
+	for (i = 0; i < readers; i++)
 		ATOMIC_SET(r[i].stop, 1);
-	for (i = 0; i < NR_RACING; i++) {
+	for (i = 0; i < readers; i++) {
 		ASSERT_TRUE(WAIT_FOR(ATOMIC_GET(r[i].finished)));
 		join_reader(_metadata, &r[i]);
 		EXPECT_EQ(-ENOENT, r[i].ret);
 		count += r[i].count;
 	}
-	EXPECT_EQ(USERS, count);
+	EXPECT_EQ(users, count);
 	sup->nr_targets = first;
 }
 
 TEST_F(listener_race, used_and_unused)
 {
-	come_and_go(_metadata, &self->sup);
+	come_and_go(_metadata, &self->sup, 3, USERS);
+	expect_unused(_metadata, &self->sup);
+}
+
+/* There may be a user again when some readers are woken, and others not yet. */
+TEST_F(listener_race, used_and_unused_by_many)
+{
+	come_and_go(_metadata, &self->sup, MANY_READERS, USERS / 10);
 	expect_unused(_metadata, &self->sup);
 }
 
@@ -1689,7 +1752,7 @@ TEST_F(listener_race, used_and_unused_and_failed)
 
 	t = spawn_supervisor(_metadata, &self->sup, fail_until_stopped, 0);
 	ASSERT_TRUE(WAIT_FOR(ATOMIC_GET(t->done)));
-	come_and_go(_metadata, &self->sup);
+	come_and_go(_metadata, &self->sup, 3, USERS);
 	tell(t);
 	reap(_metadata, t);
 	TH_LOG("%d failed", t->done);

@@ -4,6 +4,7 @@
  * that are not quite a process or a thread.
  */
 #include <linux/io_uring.h>
+#include <sys/eventfd.h>
 #include <sys/mount.h>
 #include <sys/ptrace.h>
 #include <sys/resource.h>
@@ -819,6 +820,23 @@ TEST_F(starved, listener_is_garbage)
  * Memory
  */
 
+/* The hierarchy of its cgroups; false if there is none: the test is skipped. */
+static bool mount_memory(struct __test_metadata *_metadata, struct mounted *m)
+{
+	int ret;
+
+	ret = mount_at(m, "cgroup2");
+	if (ret)
+		SKIP(return false, "no cgroup v2 (%d)", ret);
+	ret = write_in(m, "cgroup.subtree_control", "+memory");
+	if (ret) {
+		unmount(m);
+		SKIP(return false, "no memory controller in cgroup v2 (%d)",
+		     ret);
+	}
+	return true;
+}
+
 static void serve_until_stopped(struct target *t)
 {
 	struct seccomp_notif n;
@@ -842,16 +860,10 @@ TEST_F(starved, memcg_at_its_limit)
 	struct target *t, *server;
 	struct mounted cgroup;
 	char path[128], tid[16];
-	int i, ret, before;
+	int i, before;
 
-	ret = mount_at(&cgroup, "cgroup2");
-	if (ret)
-		SKIP(return, "no cgroup v2 (%d)", ret);
-	ret = write_in(&cgroup, "cgroup.subtree_control", "+memory");
-	if (ret) {
-		unmount(&cgroup);
-		SKIP(return, "no memory controller in cgroup v2 (%d)", ret);
-	}
+	if (!mount_memory(_metadata, &cgroup))
+		return;
 	server = spawn_supervisor(_metadata, sup, serve_until_stopped, 0);
 	t = spawn(_metadata, sup, call_until_stopped, 8);
 	/* Both have touched all that they need. */
@@ -872,6 +884,186 @@ TEST_F(starved, memcg_at_its_limit)
 	kill_and_reap(_metadata, t);
 	EXPECT_EQ(0, rmdir(path));
 	unmount(&cgroup);
+}
+
+/*
+ * Listeners are charged to who makes them
+ */
+
+#define MANY		16384
+/* Less than what a listener is made of, beside its file. */
+#define LISTENER_SIZE	128
+/* Each CPU may have that much in store. */
+#define CHARGE_BATCH	(64 * 4096)
+
+FIXTURE(charged)
+{
+	struct supervisor sup;
+	struct mounted cgroup;
+	char path[128];
+};
+
+FIXTURE_SETUP(charged)
+{
+	memset(self, 0, sizeof(*self));
+	init_supervisor(_metadata, &self->sup);
+	find_implementation(_metadata, &self->sup);
+	if (!mount_memory(_metadata, &self->cgroup))
+		return;
+	snprintf(self->path, sizeof(self->path), "%s/charged",
+		 self->cgroup.path);
+	ASSERT_EQ(0, mkdir(self->path, 0700));
+}
+
+FIXTURE_TEARDOWN(charged)
+{
+	end_supervisor(_metadata, &self->sup);
+	/* Nothing is left there. */
+	if (self->path[0])
+		EXPECT_EQ(0, rmdir(self->path));
+	unmount(&self->cgroup);
+}
+
+static long charged_now(struct mounted *cgroup)
+{
+	char path[128], buf[32];
+
+	snprintf(path, sizeof(path), "%s/charged/memory.current",
+		 cgroup->path);
+	if (read_file(path, buf, sizeof(buf)) <= 0)
+		return -1;
+	return strtol(buf, NULL, 10);
+}
+
+/* The fds from @first on are made in the cgroup; -errno if it does not enter. */
+static int enter_charged(struct mounted *cgroup, int first)
+{
+	/* And one more, to read what is charged. */
+	const int last = first + MANY;
+	struct rlimit limit = { last + 1, last + 1 };
+	char pid[16];
+
+	if (setrlimit(RLIMIT_NOFILE, &limit))
+		return -errno;
+	/* The table is as large as it gets, and charged to somebody else. */
+	if (dup2(0, last) < 0 || close(last))
+		return -errno;
+	snprintf(pid, sizeof(pid), "%d", getpid());
+	return write_in(cgroup, "charged/cgroup.procs", pid);
+}
+
+static int first_free_fd(void)
+{
+	int fd = dup(0);
+
+	close(fd);
+	return fd;
+}
+
+/* What many fds cost is in t->ret; t->handled is 1 if that was given back. */
+static void open_many(struct target *t, int (*make)(void))
+{
+	struct mounted *cgroup = (void *)t->arg;
+	int i, first = first_free_fd();
+	long before;
+
+	if (enter_charged(cgroup, first))
+		_exit(1);
+	before = charged_now(cgroup);
+	for (i = 0; i < MANY; i++) {
+		if (make() != first + i)
+			_exit(2);
+	}
+	t->ret = charged_now(cgroup) - before;
+	if (syscall(__NR_close_range, first, ~0U, 0))
+		_exit(3);
+	t->handled = WAIT_FOR(charged_now(cgroup) - before < t->ret / 4);
+}
+
+static int new_eventfd(void)
+{
+	return eventfd(0, EFD_CLOEXEC);
+}
+
+static void open_listeners(struct target *t)
+{
+	open_many(t, new_listener);
+}
+
+static void open_eventfds(struct target *t)
+{
+	open_many(t, new_eventfd);
+}
+
+static bool has_new_listener(struct __test_metadata *_metadata,
+			     struct supervisor *sup)
+{
+	int fd = new_listener();
+
+	if (c_differs(_metadata, sup, fd == -EINVAL,
+		      "SECCOMP_NEW_LISTENER is refused, with EINVAL"))
+		return false;
+	ASSERT_LE(0, fd);
+	ASSERT_EQ(0, close(fd));
+	return true;
+}
+
+/* More than their files are, as is seen beside files that have nothing else. */
+TEST_F(charged, listeners_are_charged)
+{
+	const long store = CHARGE_BATCH * sysconf(_SC_NPROCESSORS_ONLN);
+	struct target *listeners, *others;
+
+	if (!has_new_listener(_metadata, &self->sup))
+		return;
+	others = spawn(_metadata, &self->sup, open_eventfds,
+		       (unsigned long)&self->cgroup);
+	reap(_metadata, others);
+	listeners = spawn(_metadata, &self->sup, open_listeners,
+			  (unsigned long)&self->cgroup);
+	reap(_metadata, listeners);
+	TH_LOG("bytes charged for each: %ld, without a listener %ld",
+	       listeners->ret / MANY, others->ret / MANY);
+	ASSERT_LT(store, others->ret);
+	EXPECT_LT(others->ret + MANY * LISTENER_SIZE + store / 2,
+		  listeners->ret);
+	EXPECT_TRUE(listeners->handled);
+}
+
+/* Makes them until that fails. */
+static void open_until_refused(struct target *t)
+{
+	struct mounted *cgroup = (void *)t->arg;
+
+	if (enter_charged(cgroup, first_free_fd()))
+		_exit(1);
+	for (;;) {
+		t->ret = new_listener();
+		if (t->ret < 0)
+			return;
+		ATOMIC_INC(t->done);
+	}
+}
+
+/* At the cgroup's limit its task is killed, or fails; all that it had is gone. */
+TEST_F(charged, no_more_than_the_limit)
+{
+	const long store = CHARGE_BATCH * sysconf(_SC_NPROCESSORS_ONLN);
+	struct target *t;
+
+	if (!has_new_listener(_metadata, &self->sup))
+		return;
+	ASSERT_EQ(0, write_in(&self->cgroup, "charged/memory.max", "4M"));
+	t = spawn(_metadata, &self->sup, open_until_refused,
+		  (unsigned long)&self->cgroup);
+	ASSERT_EQ(t->tid, waitpid(t->tid, &t->status, 0));
+	t->tid = 0;
+	TH_LOG("%d were made, then status %d, result %ld", t->done, t->status,
+	       t->ret);
+	EXPECT_LT(0, t->done);
+	EXPECT_GT(MANY, t->done);
+	EXPECT_TRUE(t->status == SIGKILL || (!t->status && t->ret == -ENOMEM));
+	EXPECT_TRUE(WAIT_FOR(charged_now(&self->cgroup) <= store));
 }
 
 /*

@@ -5,6 +5,7 @@
 use crate::{
     blocking::{self, thread_local},
     prelude::*,
+    task,
 };
 use core::{
     cell::{Cell, UnsafeCell},
@@ -26,6 +27,7 @@ struct Holding<'a>(#[expect(dead_code)] blocking::MutexGuard<'a, ()>);
 
 impl<'a> Holding<'a> {
     fn new(raw: &'a blocking::Mutex<()>) -> Self {
+        task::current().might_sleep();
         let guard = blocking::lock(raw);
 
         HELD.with(|held| held.set(held.get() + 1));
