@@ -29,7 +29,7 @@ check_spdx() {
 check_shell() {
 	local -a scripts
 	mapfile -t scripts < <(cd "$TOP" && find tools/seccomp-notify .ci -type f \
-		\( -name '*.sh' -o -path '.ci/*' \) ! -path '*/target/*' | sort)
+		\( -name '*.sh' -o -path '.ci/*' -o -path '*/lab/init' \) ! -path '*/target/*' | sort)
 	(cd "$TOP" && shellcheck -x -P SCRIPTDIR:"$TOOLS" -e SC2016,SC2119 "${scripts[@]}") || true
 }
 
@@ -147,6 +147,9 @@ check_description() {
 		"$TOOLS/fuzz/seccomp_notify.txt" 2>&1 || true
 }
 
+# What a lab is given fits what it runs.
+check_lab() { python3 "$TOOLS/lab/check.py" "$TOOLS/lab" 2>&1 || true; }
+
 # What reviewers are told of `unsafe`: in how many lines of a file it is, comments
 # aside.
 check_unsafe() {
@@ -171,7 +174,7 @@ take_lock
 mkdir -p "$LOG/check"
 # shellcheck source=/dev/null
 . "$LINUX/tools/testing/selftests/kselftest/ktap_helpers.sh"
-checks=(spdx shell files series rustfmt clippy host_clippy description unsafe)
+checks=(spdx shell files series rustfmt clippy host_clippy description lab unsafe)
 ktap_print_header
 ktap_set_plan "${#checks[@]}"
 for check in "${checks[@]}"; do
