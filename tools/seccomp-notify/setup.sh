@@ -5,7 +5,7 @@
 # missing, bindgen, virtme-ng and a static busybox.  The last three lie under
 # build/.
 #
-# usage: setup.sh [build|guest|test|check|series|docs|lab]...	(build always)
+# usage: setup.sh [build|guest|test|check|series|docs|lab|package]...	(build always)
 
 set -euo pipefail
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
@@ -19,6 +19,8 @@ packages_test=(binutils gcc-multilib libcap-dev)
 packages_check=(git python3-yaml rust-web-clippy rustfmt-web
 	shellcheck)
 packages_series=(git)
+# Not all of what dpkg-checkbuilddeps would ask for: gcc builds nothing here.
+packages_package=(debhelper dpkg-dev kmod libdw-dev)
 packages_docs=(graphviz groff-base mandoc python3-sphinx python3-yaml)
 
 wanted=("${packages_build[@]}")
@@ -33,6 +35,7 @@ for group in "$@"; do
 	series) wanted+=("${packages_series[@]}") ;;
 	docs) wanted+=("${packages_docs[@]}") ;;
 	lab) lab=1 ;;
+	package) wanted+=("${packages_package[@]}") ;;
 	*) die "setup.sh knows no group $group" ;;
 	esac
 done
