@@ -4,7 +4,7 @@
 # what it needs.  Variables: IMPL=rust|c, DEBUG=1, KDIR=, BASE_VERSION=, BUILD=, V=1.
 
 TOOLS := tools/seccomp-notify
-export IMPL DEBUG KDIR BASE_VERSION BUILD V FORCE CMD RWDIR GDB TEST QUICK CHECK TIME SEED ROUND EVERY SHARD
+export IMPL DEBUG KDIR BASE_VERSION BUILD V FORCE CMD RWDIR GDB TEST QUICK CHECK TIME SEED ROUND EVERY SHARD LAB_URL CONFIG
 
 .PHONY: help
 help:
@@ -18,7 +18,9 @@ help:
 	@echo 'make trace        how long notifications took, from their tracepoints'
 	@echo 'make bench        what a round trip costs, C and Rust; QUICK=1 with fewer'
 	@echo 'make coverage     which lines the selftests execute'
+	@echo 'make lab          the selftests for a kernel lab: kernel, initramfs, job for LAVA'
 	@echo 'make kernel       build only; IMPL=rust (default) or IMPL=c'
+	@echo 'make package      Debian packages of it; CONFIG=/boot/config-… is another configuration'
 	@echo "make exec CMD='…' run a command of yours in the guest; RWDIR= is writable there"
 	@echo 'make menuconfig   change the configuration before building'
 	@echo 'make check        style: checkpatch, rustfmt, clippy, SPDX'
@@ -29,16 +31,18 @@ help:
 	@echo 'make clean        remove all that was built and fetched'
 	@echo 'Variables: KDIR= an unpacked Linux, BASE_VERSION=7.2, BUILD= where to build, V=1 full output'
 
-.PHONY: run trace shell test report selftest mutants fuzz bench coverage kernel exec menuconfig check series docs apply refresh clean
+.PHONY: run trace shell test report selftest mutants fuzz bench coverage lab kernel package exec menuconfig check series docs apply refresh clean
 run trace: SCRIPT = demo/$@.sh
 shell exec: SCRIPT = vm/$@.sh
 test report selftest mutants fuzz check: SCRIPT = test/$@.sh
 bench: SCRIPT := bench/bench.sh
 coverage: SCRIPT := coverage/coverage.sh
+lab: SCRIPT := lab/lab.sh
 kernel: SCRIPT := kernel/kernel.sh
+package: SCRIPT := kernel/package.sh
 menuconfig: SCRIPT := kernel/kernel.sh '' menuconfig
 docs: SCRIPT := docs/docs.sh
 series: SCRIPT := series/series.sh $(if $(CHECK),check,mail)
 apply refresh clean: SCRIPT = tree/$@.sh
-run trace shell test report selftest mutants fuzz bench coverage kernel exec menuconfig check series docs apply refresh clean:
+run trace shell test report selftest mutants fuzz bench coverage lab kernel package exec menuconfig check series docs apply refresh clean:
 	@$(TOOLS)/$(SCRIPT)

@@ -95,11 +95,18 @@ debug_prefix() {
 }
 
 # The fragments a flavour is configured from. Two of them belong to the tests
-# that need them, and lie there.
+# that need them, and lie there. The first one of a package may be a whole
+# configuration, of somebody's.
 flavour_fragments() {
 	local config=$TOOLS/kernel name=$1 kind
 	local -a list=("$config/lean.config" "$LINUX/tools/testing/selftests/seccomp/config")
 
+	if [[ $name == package/* && -n ${CONFIG:-} ]]; then
+		list=("$CONFIG" "$config/package.config")
+	elif [[ $name == package/* ]]; then
+		list+=("$config/debian.config")
+	fi
+	name=${name#package/}
 	for kind in debug kcsan rt cov; do
 		[[ $name != "$kind"-* ]] || list+=("$config/$kind.config")
 		name=${name#"$kind"-}
@@ -109,7 +116,7 @@ flavour_fragments() {
 	rust-outline) list+=("$config/rust.config" "$config/outline.config") ;;
 	c) list+=("$config/c.config") ;;
 	kunit) list+=("$LINUX/kernel/seccomp_notify/.kunitconfig" "$config/kunit.config") ;;
-	*) die "no kernel is called $1" "there are: rust c kunit rust-outline, and all of them with debug- kcsan- rt- cov- before" ;;
+	*) die "no kernel is called $1" "there are: rust c kunit rust-outline, and all of them with debug- kcsan- rt- cov- or package/ before" ;;
 	esac
 	[[ ! -e $TOOLS/tree/$(base_version)/config ]] || list+=("$TOOLS/tree/$(base_version)/config")
 	# What "make menuconfig" changed.

@@ -2,9 +2,10 @@
 # SPDX-License-Identifier: GPL-2.0
 #
 # Brings what building, booting and testing need: Debian packages that are
-# missing, bindgen and virtme-ng.  The last two lie under build/.
+# missing, bindgen, virtme-ng and a static busybox.  The last three lie under
+# build/.
 #
-# usage: setup.sh [build|guest|test|check|series|docs]...	(build always)
+# usage: setup.sh [build|guest|test|check|series|docs|lab|package]...	(build always)
 
 set -euo pipefail
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
@@ -15,13 +16,16 @@ packages_build=(bc bison ca-certificates cargo-web "clang-$LLVM_VERSION"
 	rsync rust-web-src rustc-web xz-utils)
 packages_guest=(iproute2 kmod procps python3-venv qemu-system-x86 udev)
 packages_test=(binutils gcc-multilib libcap-dev)
-packages_check=(git rust-web-clippy rustfmt-web
+packages_check=(git python3-yaml rust-web-clippy rustfmt-web
 	shellcheck)
 packages_series=(git)
+# Not all of what dpkg-checkbuilddeps would ask for: gcc builds nothing here.
+packages_package=(debhelper dpkg-dev kmod libdw-dev)
 packages_docs=(graphviz groff-base mandoc python3-sphinx python3-yaml)
 
 wanted=("${packages_build[@]}")
 guest=
+lab=
 for group in "$@"; do
 	case $group in
 	build) ;;
@@ -30,6 +34,8 @@ for group in "$@"; do
 	check) wanted+=("${packages_check[@]}") ;;
 	series) wanted+=("${packages_series[@]}") ;;
 	docs) wanted+=("${packages_docs[@]}") ;;
+	lab) lab=1 ;;
+	package) wanted+=("${packages_package[@]}") ;;
 	*) die "setup.sh knows no group $group" ;;
 	esac
 done
@@ -96,7 +102,24 @@ install_virtme() {
 	}
 }
 
+# Unpacked, not installed: it would take the place of the system's.
+install_busybox() {
+	local busybox=$BUILD/tools/busybox unpacked=$BUILD/tools/busybox-static
+
+	[[ ! -x $busybox ]] || return 0
+	rm -rf "$unpacked"
+	mkdir -p "$unpacked"
+	if ! (cd "$unpacked" && apt-get -o "APT::Sandbox::User=$(id -un)" download busybox-static &&
+		dpkg-deb -x busybox-static_*.deb . && mv bin/busybox "$busybox") \
+		> "$LOG/busybox.log" 2>&1; then
+		tail -n 15 "$LOG/busybox.log" >&2
+		die "there is no static busybox" "put one at $busybox; the log is $LOG/busybox.log"
+	fi
+	rm -rf "$unpacked"
+}
+
 take_lock
 install_packages
 install_bindgen
 [[ -z $guest ]] || install_virtme
+[[ -z $lab ]] || install_busybox

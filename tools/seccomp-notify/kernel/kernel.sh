@@ -4,6 +4,7 @@
 # Builds one flavour of the kernel: lays the sources, configures, makes.
 #
 # usage: kernel.sh [[debug-|kcsan-|rt-|cov-](rust|c|kunit|rust-outline)] [config|menuconfig]
+#        kernel.sh package/(rust|c) [package|config]
 #
 # The full log is build/log/kernel-<flavour>.log.
 
@@ -12,9 +13,10 @@ set -euo pipefail
 
 flavour=${1:-}
 flavour=${flavour:-$(flavour_of)}
+name=${flavour//\//-}
 goal=${2:-build}
 out=$BUILD/$flavour
-log=$LOG/kernel-$flavour.log
+log=$LOG/kernel-$name.log
 jobs=$(nproc)
 
 # Start from a built neighbour, so that only what the configuration changes is
@@ -23,6 +25,8 @@ seed() {
 	local from kind=''
 
 	[[ ! -e $out/vmlinux ]] || return 0
+	# Of somebody's configuration, next to nothing is the same.
+	[[ $flavour != package/* || -z ${CONFIG:-} ]] || return 0
 	[[ $flavour != @(debug|kcsan|rt|cov)-* ]] || kind=${flavour%%-*}-
 	case ${flavour#"$kind"} in
 	rust) from=${kind}c ;;
@@ -31,15 +35,25 @@ seed() {
 	[[ -e $BUILD/$from/vmlinux && -e $BUILD/$from/.fragments ]] || return 0
 	say "$flavour: starting from the $from kernel's objects"
 	rm -rf "$out"
+	mkdir -p "$(dirname "$out")"
 	cp -a --reflink=auto "$BUILD/$from" "$out"
 	find "$out" -name '.*.cmd' -exec sed -i -E "s#$BUILD/$from([^-[:alnum:]]|\$)#$out\\1#g" {} +
 	rm -f "$out/.fragments"
 	touch "$out/.seeded"
 }
 
-# merge_config.sh tells what the fragments ask for and do not get.
+# merge_config.sh tells what the fragments ask for and do not get. What somebody's
+# configuration has is for another kernel, and not all of it is asked for.
 configure() {
-	local log=$LOG/config-$flavour.log refused
+	local log=$LOG/config-$name.log refused asked
+	local -a ours=("${fragments[@]}") rest=(-n)
+
+	if [[ -n ${CONFIG:-} && ${fragments[0]} == "$CONFIG" ]]; then
+		ours=("${fragments[@]:1}")
+		rest=()
+	fi
+	# A string that is to be empty may as well not be there.
+	asked=$(sed -n '/=""$/d; s/^\(CONFIG_[A-Z0-9_]*\)=.*/\1/p' "${ours[@]}" | sort -u | paste -sd'|')
 
 	mkdir -p "$out"
 	cat "${fragments[@]}" > "$out/.fragments.new"
@@ -50,11 +64,11 @@ configure() {
 	fi
 	rm -f "$out/.fragments"
 	(cd "$LINUX" && ARCH=x86_64 LLVM="-$LLVM_VERSION" \
-		scripts/kconfig/merge_config.sh -n -Q -O "$out" "${fragments[@]}") > "$log" 2>&1 || {
+		scripts/kconfig/merge_config.sh "${rest[@]}" -Q -O "$out" "${fragments[@]}") > "$log" 2>&1 || {
 		tail -n 20 "$log" >&2
 		die "the $flavour kernel could not be configured" "the log is $log"
 	}
-	refused=$(grep -A 2 -E '^WARNING: (Value requested for .* not in final|CONFIG_.* differs)' "$log" || true)
+	refused=$(grep -A 2 -E "^WARNING: (Value requested for ($asked) not in final|($asked) differs)" "$log" || true)
 	[[ -z $refused ]] || die "the $flavour kernel's configuration does not have what was asked for" \
 		"$refused" \
 		"such options do not exist, or depend on something that is off;" \
@@ -67,7 +81,7 @@ progress() {
 	local total done=0 line start=$SECONDS last=$SECONDS
 	local -r what=$1
 
-	total=$(cat "$LOG/objects-$flavour-$how" 2> /dev/null || echo "$guess")
+	total=$(cat "$LOG/objects-$name-$how" 2> /dev/null || echo "$guess")
 	while IFS= read -r line; do
 		printf '%s\n' "$line"
 		[[ -z $V ]] || printf '%s\n' "$line" >&2
@@ -102,6 +116,7 @@ first_error() {
 		hit && /\*\*\* \[.*Error/ { exit }' "$log"
 }
 
+# build <target of make>
 build() {
 	local start=$SECONDS status=0 how=fresh guess=2120
 
@@ -113,7 +128,7 @@ build() {
 	elif [[ -e $out/vmlinux ]]; then
 		how=again
 	fi
-	kernel_make "$flavour" -j"$jobs" -Otarget bzImage 2>&1 < /dev/null |
+	kernel_make "$flavour" -j"$jobs" -Otarget "$1" 2>&1 < /dev/null |
 		progress "$flavour kernel" > "$log" || status=$?
 	if ((status)); then
 		# Nobody shall boot an older one in its place.
@@ -123,8 +138,8 @@ build() {
 			"the whole log is $log"
 	fi
 	rm -f "$out/.seeded"
-	mv "$out/.done" "$LOG/objects-$flavour-$how"
-	say "$flavour kernel: $(cat "$LOG/objects-$flavour-$how") objects built, $(clock $((SECONDS - start))); $(image_of "$flavour")"
+	mv "$out/.done" "$LOG/objects-$name-$how"
+	say "$flavour kernel: $(cat "$LOG/objects-$name-$how") objects built, $(clock $((SECONDS - start))); $(image_of "$flavour")"
 }
 
 menuconfig() {
@@ -151,6 +166,12 @@ configure
 case $goal in
 config) ;;
 menuconfig) menuconfig ;;
-build) build ;;
+build) build bzImage ;;
+package)
+	# Without the package that has debug information.
+	export LOCALVERSION=-seccomp-${flavour#package/}
+	export DEB_BUILD_PROFILES=pkg.linux-upstream.nokerneldbg DEB_BUILD_OPTIONS=terse
+	build bindeb-pkg
+	;;
 *) die "kernel.sh knows no goal $goal" ;;
 esac

@@ -127,6 +127,12 @@ prove() {
 		"git am applies them, and they give the built tree"
 }
 
+# Nobody is made a maintainer by a script.
+name_placeholder() {
+	! grep -q '@example\.org>' "$TOP/MAINTAINERS.patch" ||
+		say "who sends them maintains them: put a name into MAINTAINERS, in place of sender@example.org"
+}
+
 conflicts() { grep -rlE '^(<<<<<<<|>>>>>>>)' --exclude-dir=.git "$edit"; }
 
 # The tree as it is after a patch is committed in $edit, and changed to what it
@@ -203,6 +209,7 @@ mail | proof)
 	commit_sets
 	write_sets
 	prove
+	[[ $goal != mail ]] || name_placeholder
 	;;
 check)
 	states

@@ -29,7 +29,7 @@ check_spdx() {
 check_shell() {
 	local -a scripts
 	mapfile -t scripts < <(cd "$TOP" && find tools/seccomp-notify .ci -type f \
-		\( -name '*.sh' -o -path '.ci/*' \) ! -path '*/target/*' | sort)
+		\( -name '*.sh' -o -path '.ci/*' -o -path '*/lab/init' \) ! -path '*/target/*' | sort)
 	(cd "$TOP" && shellcheck -x -P SCRIPTDIR:"$TOOLS" -e SC2016,SC2119 "${scripts[@]}") || true
 }
 
@@ -147,6 +147,29 @@ check_description() {
 		"$TOOLS/fuzz/seccomp_notify.txt" 2>&1 || true
 }
 
+# What a lab is given fits what it runs.
+check_lab() { python3 "$TOOLS/lab/check.py" "$TOOLS/lab" 2>&1 || true; }
+
+# Who brings a file maintains it: each new one is in our entries of MAINTAINERS, and
+# these name no other. A directory has a slash at its end there.
+check_maintainers() {
+	local path pattern
+	local -a patterns
+	local -A used=()
+
+	mapfile -t patterns < <(sed -n 's/^+F:\t//p' "$TOP/MAINTAINERS.patch")
+	while IFS= read -r path; do
+		for pattern in "${patterns[@]}"; do
+			# shellcheck disable=SC2053
+			[[ $path != ${pattern/%\//\/*} ]] || { used[$pattern]=1; continue 2; }
+		done
+		printf '%s: in no entry of MAINTAINERS\n' "$path"
+	done < <(source_paths | grep -vE '\.patch$')
+	for pattern in "${patterns[@]}"; do
+		[[ -n ${used[$pattern]:-} ]] || printf 'MAINTAINERS: nothing new is %s\n' "$pattern"
+	done
+}
+
 # What reviewers are told of `unsafe`: in how many lines of a file it is, comments
 # aside.
 check_unsafe() {
@@ -171,7 +194,7 @@ take_lock
 mkdir -p "$LOG/check"
 # shellcheck source=/dev/null
 . "$LINUX/tools/testing/selftests/kselftest/ktap_helpers.sh"
-checks=(spdx shell files series rustfmt clippy host_clippy description unsafe)
+checks=(spdx shell files series rustfmt clippy host_clippy description lab maintainers unsafe)
 ktap_print_header
 ktap_set_plan "${#checks[@]}"
 for check in "${checks[@]}"; do

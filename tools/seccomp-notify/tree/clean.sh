@@ -19,8 +19,8 @@ fi
 ((${#edited[@]} == 0)) || die "edited in $LINUX, and not in the project: ${edited[*]}" \
 	"make refresh brings them back; make clean FORCE=1 drops them"
 
-for name in apt base base.from base.new bench c debug-c debug-kunit debug-rust docs docs.work host kselftest \
-	kunit kvm.works linux linux.base linux.keep linux.manifest linux.new local.config log run rust \
+for name in apt base base.from base.new bench c debug-c debug-kunit debug-rust docs docs.work host kselftest lab \
+	kunit kvm.works linux linux.base linux.keep linux.manifest linux.new local.config log package run rust \
 	rust-outline series series.check series.edit series.proof series.stage series.work stage test tools venv vm; do
 	rm -rf "${BUILD:?}/$name"
 done

@@ -350,12 +350,17 @@ TEST_F(sync_wake_up, same_cpu)
 	const unsigned long flags = SECCOMP_USER_NOTIF_FD_SYNC_WAKE_UP;
 	int without, with;
 
-	/* The scheduler may have its reasons for a few. */
+	/*
+	 * The scheduler may have its reasons for a few, and in a slow kernel for
+	 * some more: with the flag it is nearly always, without less than half.
+	 */
 	without = count_same_cpu(_metadata, 0, variant->wake);
-	EXPECT_GT(NR_WAKE_UPS / 4, without);
+	EXPECT_GT(NR_WAKE_UPS / 2, without);
 	with = count_same_cpu(_metadata, flags, variant->wake);
-	EXPECT_GT(NR_WAKE_UPS / 4,
-		  variant->is_sync ? NR_WAKE_UPS - with : with);
+	if (variant->is_sync)
+		EXPECT_LT(NR_WAKE_UPS * 3 / 4, with);
+	else
+		EXPECT_GT(NR_WAKE_UPS / 2, with);
 }
 
 TEST_HARNESS_MAIN
