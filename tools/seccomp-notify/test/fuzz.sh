@@ -47,7 +47,7 @@ kernel_make "$flavour" headers > "$LOG/headers.log" 2>&1 ||
 failed=0
 say "SEED=$seed TIME=$seconds, in the $flavour kernel"
 for cpus in 1 2 4; do
-	log=$fuzz/$flavour-smp$cpus.log
+	log=$fuzz/$flavour-$seed-smp$cpus.log
 	status=0
 	say "$cpus CPUs: the log is $log"
 	"$TOOLS/vm/vm.sh" --flavour "$flavour" --cpus "$cpus" --timeout $((seconds / 3 + 600)) \
