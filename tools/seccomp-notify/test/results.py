@@ -35,6 +35,10 @@ SPLAT = re.compile(r"""
     | sleeping\ function | scheduling\ while\ atomic | refcount_t:
     | list_(add|del)\ corruption | Freezing\ .*\ failed | panicked\ at""", re.VERBOSE)
 
+# An allocation that a test had fail. The kernel says so with a trace, which is none
+# of a fault.
+STARVED = re.compile(r"\bnotify_starved_: (vmalloc error|page allocation failure)")
+
 EXPECTED_TO_FAIL = re.compile(r"^\s*ok \d+ (?:- )?(.*?) ?# (XFAIL|XPASS) ?(.*)$")
 
 # As much as is shown of what a test said; all of it is in its file.
@@ -168,7 +172,12 @@ def judge_programs(main, judgement):
 def judge_log(path, needs, judgement):
     with open(path, errors="replace") as file:
         lines = file.read().splitlines()
-    splats = [f"{number}: {line}" for number, line in enumerate(lines, 1) if SPLAT.search(line)]
+    splats = []
+    starved = False
+    for number, line in enumerate(lines, 1):
+        starved = bool(starved or STARVED.search(line)) and "</TASK>" not in line
+        if SPLAT.search(line) and not (starved and line.endswith("Call Trace:")):
+            splats.append(f"{number}: {line}")
     for line in splats[:5]:
         judgement.fail(f"in the kernel's log, {os.path.basename(path)}, line {line}")
     for need in needs:

@@ -228,6 +228,24 @@ logs() {
 		rust_kernel: panicked at kernel/seccomp_notify/state.rs:1
 		Call Trace:
 	END
+
+	local starved='notify_starved_: vmalloc error: size 4096' trace='Call Trace:
+ <TASK>
+ </TASK>'
+	seed "$good" "$starved
+$trace"
+	passes 'in the log: an allocation that had to fail' 4 run_selftests seccomp_notify c 2
+	seed "$good" "notify_a_test: vmalloc error: size 4096
+$trace"
+	fails 'in the log: one that failed by itself' 'line 2: Call Trace' run_selftests seccomp_notify c 2
+	seed "$good" "$starved
+BUG: KASAN: slab-use-after-free
+$trace"
+	fails 'in the log: what comes amid it' 'line 2: BUG' run_selftests seccomp_notify c 2
+	seed "$good" "$starved
+$trace
+$trace"
+	fails 'in the log: what comes after it' 'line 5: Call Trace' run_selftests seccomp_notify c 2
 }
 
 good_kunit='[    0.500000] smp: Brought up 1 node, 2 CPUs
