@@ -89,9 +89,11 @@ host_check() {
 	cargo_home
 	local status=0
 
-	# With threads of the host, and then with those of a model checker.
+	# With threads of the host, and then with those of a model checker, which says how far
+	# it came where it searches.
 	cargo test --workspace --locked --no-fail-fast || status=$?
-	cargo test --package seccomp_notify --features shuttle --locked --no-fail-fast || status=$?
+	cargo test --package seccomp_notify --features shuttle --locked --no-fail-fast \
+		-- --show-output || status=$?
 	return "$status"
 }
 # It needs no files and no init: it tests, and ends. kunit.py would boot it with
