@@ -89,11 +89,12 @@ host_check() {
 	cargo_home
 	local status=0
 
-	# With threads of the host, and then with those of a model checker, which says how far
-	# it came where it searches.
+	# With threads of the host, then with those of a model checker, which says how far it
+	# came where it searches, and then with memory that is weakly ordered.
 	cargo test --workspace --locked --no-fail-fast || status=$?
 	cargo test --package seccomp_notify --features shuttle --locked --no-fail-fast \
 		-- --show-output || status=$?
+	cargo test --package seccomp_notify --features loom --locked --test ordering || status=$?
 	return "$status"
 }
 # It needs no files and no init: it tests, and ends. kunit.py would boot it with

@@ -6,9 +6,18 @@
 //! where another thread may go on, and a state in which all wait is an error. The order that it
 //! makes of the operations is one for all threads: what only weakly ordered memory shows, it does
 //! not.
+//!
+//! With the feature `loom`, that is shown, and all schedules are tried: of very few threads that do
+//! very little. A lock orders what is done under it, as the kernel's do, and nothing else.
 
-#[cfg(not(feature = "shuttle"))]
-pub use std::{
+#[cfg(feature = "loom")]
+use loom as threads;
+#[cfg(feature = "shuttle")]
+use shuttle as threads;
+#[cfg(not(any(feature = "shuttle", feature = "loom")))]
+use std as threads;
+
+pub use threads::{
     sync::{
         atomic::{AtomicBool, AtomicUsize, Ordering},
         Mutex, MutexGuard,
@@ -16,20 +25,7 @@ pub use std::{
     thread, thread_local,
 };
 
-#[cfg(feature = "shuttle")]
-pub use shuttle::{
-    sync::{
-        atomic::{AtomicBool, AtomicUsize, Ordering},
-        Mutex, MutexGuard,
-    },
-    thread, thread_local,
-};
-
-#[cfg(not(feature = "shuttle"))]
-use std::sync::Condvar;
-
-#[cfg(feature = "shuttle")]
-use shuttle::sync::Condvar;
+use threads::sync::Condvar;
 
 /// Takes a lock. A thread that has panicked with it has failed the test.
 pub fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -57,13 +53,13 @@ impl Changed {
         guard
     }
 
-    #[cfg(feature = "shuttle")]
+    #[cfg(any(feature = "shuttle", feature = "loom"))]
     fn wait_once<'a, T>(&self, guard: MutexGuard<'a, T>) -> MutexGuard<'a, T> {
         self.0.wait(guard).expect("no thread has panicked")
     }
 
     /// Nobody tells when all threads wait. No test takes this long otherwise.
-    #[cfg(not(feature = "shuttle"))]
+    #[cfg(not(any(feature = "shuttle", feature = "loom")))]
     fn wait_once<'a, T>(&self, guard: MutexGuard<'a, T>) -> MutexGuard<'a, T> {
         const LONG: std::time::Duration = std::time::Duration::from_secs(60);
         let (guard, timeout) = self
