@@ -27,6 +27,25 @@ pub use threads::{
 
 use threads::sync::Condvar;
 
+/// What a thread is known by, among those that a thread of the host runs.
+#[cfg(feature = "shuttle")]
+pub type ThreadId = shuttle::current::TaskId;
+/// What a thread is known by.
+#[cfg(not(feature = "shuttle"))]
+pub type ThreadId = std::thread::ThreadId;
+
+/// The current thread. What says which one runs is none itself, and panics when they all wait.
+#[cfg(feature = "shuttle")]
+pub fn this_thread() -> Option<ThreadId> {
+    shuttle::current::try_get_current_task()
+}
+
+/// The current thread. loom is not to be asked by what panics.
+#[cfg(not(feature = "shuttle"))]
+pub fn this_thread() -> Option<ThreadId> {
+    (!cfg!(feature = "loom")).then(|| std::thread::current().id())
+}
+
 /// Takes a lock. A thread that has panicked with it has failed the test.
 pub fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().expect("no thread has panicked")

@@ -5,6 +5,7 @@
 use crate::{
     blocking::{self, thread_local},
     prelude::*,
+    unwinding::Waiting,
 };
 use core::{
     cell::{Cell, UnsafeCell},
@@ -14,11 +15,17 @@ use core::{
 
 thread_local! {
     static HELD: Cell<usize> = Cell::default();
+    static BECOMES_WAITER: Cell<bool> = Cell::default();
 }
 
 /// How many locks the current thread holds.
 pub fn held() -> usize {
     HELD.with(Cell::get)
+}
+
+/// The current thread becomes a waiter, with the guard that it accesses next.
+pub(crate) fn becomes_waiter() {
+    BECOMES_WAITER.with(|becomes| becomes.set(true));
 }
 
 /// A lock that is counted as such while it is held.
@@ -75,6 +82,7 @@ impl<T> Mutex<T> {
         Guard {
             raw: &self.raw,
             held: Some(Holding::new(&self.raw)),
+            waiting: None,
             data: self.data.get(),
             _backend: PhantomData,
         }
@@ -85,6 +93,7 @@ impl<T> Mutex<T> {
 pub struct Guard<'a, T: ?Sized, B: Backend> {
     raw: &'a blocking::Mutex<()>,
     held: Option<Holding<'a>>,
+    waiting: Option<Waiting>,
     data: *mut T,
     _backend: PhantomData<B>,
 }
@@ -93,6 +102,9 @@ pub type MutexGuard<'a, T> = Guard<'a, T, mutex::MutexBackend>;
 
 impl<T: ?Sized, B: Backend> Guard<'_, T, B> {
     pub fn as_mut(&mut self) -> Pin<&mut T> {
+        if BECOMES_WAITER.with(Cell::take) {
+            self.waiting = Waiting::new();
+        }
         // SAFETY: The lock is held, and what it protects is pinned.
         unsafe { Pin::new_unchecked(&mut *self.data) }
     }
