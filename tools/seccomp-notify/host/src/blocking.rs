@@ -46,9 +46,13 @@ pub fn this_thread() -> Option<ThreadId> {
     (!cfg!(feature = "loom")).then(|| std::thread::current().id())
 }
 
-/// Takes a lock. A thread that has panicked with it has failed the test.
+/// Takes a lock. A thread that has panicked with it has failed the test, and goes on to drop what
+/// it has.
 pub fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().expect("no thread has panicked")
+    mutex.lock().unwrap_or_else(|poisoned| {
+        assert!(std::thread::panicking(), "no thread has panicked");
+        poisoned.into_inner()
+    })
 }
 
 /// Where threads wait for what is under a lock to change.
