@@ -6,6 +6,7 @@ mod exchange;
 mod fds;
 mod lifetime;
 mod memory;
+mod nested;
 mod polling;
 mod readers;
 mod requeue;
