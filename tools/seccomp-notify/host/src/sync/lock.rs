@@ -15,6 +15,8 @@ use core::{
 
 thread_local! {
     static HELD: Cell<usize> = Cell::default();
+    static HOLD: Cell<usize> = Cell::default();
+    static FIRST_HOLD: Cell<Option<usize>> = Cell::default();
     static BECOMES_WAITER: Cell<bool> = Cell::default();
 }
 
@@ -23,19 +25,36 @@ pub fn held() -> usize {
     HELD.with(Cell::get)
 }
 
+/// The number of the current thread's hold of a lock, or of its last: how often anybody has taken
+/// that lock so far.
+pub fn hold() -> usize {
+    HOLD.with(Cell::get)
+}
+
+/// Calls `f`. Returns as well the number of the first hold of a lock that this took, if any.
+pub fn first_hold<R>(f: impl FnOnce() -> R) -> (R, Option<usize>) {
+    FIRST_HOLD.with(Cell::take);
+    let result = f();
+
+    (result, FIRST_HOLD.with(Cell::take))
+}
+
 /// The current thread becomes a waiter, with the guard that it accesses next.
 pub(crate) fn becomes_waiter() {
     BECOMES_WAITER.with(|becomes| becomes.set(true));
 }
 
 /// A lock that is counted as such while it is held.
-struct Holding<'a>(#[expect(dead_code)] blocking::MutexGuard<'a, ()>);
+struct Holding<'a>(#[expect(dead_code)] blocking::MutexGuard<'a, usize>);
 
 impl<'a> Holding<'a> {
-    fn new(raw: &'a blocking::Mutex<()>) -> Self {
-        let guard = blocking::lock(raw);
+    fn new(raw: &'a blocking::Mutex<usize>) -> Self {
+        let mut guard = blocking::lock(raw);
 
+        *guard += 1;
         HELD.with(|held| held.set(held.get() + 1));
+        HOLD.with(|hold| hold.set(*guard));
+        FIRST_HOLD.with(|first| first.set(first.get().or(Some(*guard))));
         Self(guard)
     }
 }
@@ -57,7 +76,8 @@ pub mod mutex {
 
 #[pin_data]
 pub struct Mutex<T> {
-    raw: blocking::Mutex<()>,
+    /// How often it was taken.
+    raw: blocking::Mutex<usize>,
     #[pin]
     data: UnsafeCell<T>,
 }
@@ -68,7 +88,7 @@ unsafe impl<T: Send> Sync for Mutex<T> {}
 impl<T> Mutex<T> {
     pub fn new<E>(init: impl PinInit<T, E>) -> impl PinInit<Self, E> {
         pin_init!(Self {
-            raw: blocking::Mutex::new(()),
+            raw: blocking::Mutex::new(0),
             // SAFETY: An `UnsafeCell` has the layout of what it holds.
             data <- unsafe {
                 ::pin_init::pin_init_from_closure::<_, E>(move |place: *mut UnsafeCell<T>| {
@@ -91,7 +111,7 @@ impl<T> Mutex<T> {
 
 /// A lock that is held.
 pub struct Guard<'a, T: ?Sized, B: Backend> {
-    raw: &'a blocking::Mutex<()>,
+    raw: &'a blocking::Mutex<usize>,
     held: Option<Holding<'a>>,
     waiting: Option<Waiting>,
     data: *mut T,
