@@ -138,6 +138,10 @@ check_host_clippy() {
 		cargo_home
 		export CARGO_TARGET_DIR=$BUILD/host RUSTC=/usr/bin/rustc
 		cargo clippy --workspace --locked --quiet --all-targets -- -D warnings 2>&1
+		for threads in shuttle loom; do
+			cargo clippy --package seccomp_notify --features "$threads" --locked --quiet \
+				--all-targets -- -D warnings 2>&1
+		done
 	) || true
 }
 

@@ -295,6 +295,8 @@ kunit() {
 }
 
 scripts() {
+	local said
+
 	seed $'KTAP version 1\n1..3\nok 1 spdx\nok 2 shell\nok 3 files'
 	passes 'check: clean passes' 3 run_check
 	seed $'KTAP version 1\n1..3\nok 1 spdx\nok 2 shell' '' 1
@@ -334,6 +336,10 @@ scripts() {
 	fails 'host: a test that is ignored' 'one ... ignored' run_host
 	seed ''
 	fails 'host: no tests' 'see' run_host
+	seed $'test result: ok. 5 passed; 0 failed; 0 ignored;\nleft out, there is no: tool'
+	said=$(run_host > /dev/null; printf '%s' "${notes[*]-}")
+	verdict 'host: what is left out is said' \
+		"$([[ $said == *'left out, there is no: tool' ]] && echo 0 || echo 1)" "$said"
 }
 
 # What make report says of a run whose tests are known, and of one that only counts.

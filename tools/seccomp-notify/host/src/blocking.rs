@@ -6,9 +6,18 @@
 //! where another thread may go on, and a state in which all wait is an error. The order that it
 //! makes of the operations is one for all threads: what only weakly ordered memory shows, it does
 //! not.
+//!
+//! With the feature `loom`, that is shown, and all schedules are tried: of very few threads that do
+//! very little. A lock orders what is done under it, as the kernel's do, and nothing else.
 
-#[cfg(not(feature = "shuttle"))]
-pub use std::{
+#[cfg(feature = "loom")]
+use loom as threads;
+#[cfg(feature = "shuttle")]
+use shuttle as threads;
+#[cfg(not(any(feature = "shuttle", feature = "loom")))]
+use std as threads;
+
+pub use threads::{
     sync::{
         atomic::{AtomicBool, AtomicUsize, Ordering},
         Mutex, MutexGuard,
@@ -16,24 +25,34 @@ pub use std::{
     thread, thread_local,
 };
 
-#[cfg(feature = "shuttle")]
-pub use shuttle::{
-    sync::{
-        atomic::{AtomicBool, AtomicUsize, Ordering},
-        Mutex, MutexGuard,
-    },
-    thread, thread_local,
-};
+use threads::sync::Condvar;
 
+/// What a thread is known by, among those that a thread of the host runs.
+#[cfg(feature = "shuttle")]
+pub type ThreadId = shuttle::current::TaskId;
+/// What a thread is known by.
 #[cfg(not(feature = "shuttle"))]
-use std::sync::Condvar;
+pub type ThreadId = std::thread::ThreadId;
 
+/// The current thread. What says which one runs is none itself, and panics when they all wait.
 #[cfg(feature = "shuttle")]
-use shuttle::sync::Condvar;
+pub fn this_thread() -> Option<ThreadId> {
+    shuttle::current::try_get_current_task()
+}
 
-/// Takes a lock. A thread that has panicked with it has failed the test.
+/// The current thread. loom is not to be asked by what panics.
+#[cfg(not(feature = "shuttle"))]
+pub fn this_thread() -> Option<ThreadId> {
+    (!cfg!(feature = "loom")).then(|| std::thread::current().id())
+}
+
+/// Takes a lock. A thread that has panicked with it has failed the test, and goes on to drop what
+/// it has.
 pub fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().expect("no thread has panicked")
+    mutex.lock().unwrap_or_else(|poisoned| {
+        assert!(std::thread::panicking(), "no thread has panicked");
+        poisoned.into_inner()
+    })
 }
 
 /// Where threads wait for what is under a lock to change.
@@ -57,13 +76,13 @@ impl Changed {
         guard
     }
 
-    #[cfg(feature = "shuttle")]
+    #[cfg(any(feature = "shuttle", feature = "loom"))]
     fn wait_once<'a, T>(&self, guard: MutexGuard<'a, T>) -> MutexGuard<'a, T> {
         self.0.wait(guard).expect("no thread has panicked")
     }
 
     /// Nobody tells when all threads wait. No test takes this long otherwise.
-    #[cfg(not(feature = "shuttle"))]
+    #[cfg(not(any(feature = "shuttle", feature = "loom")))]
     fn wait_once<'a, T>(&self, guard: MutexGuard<'a, T>) -> MutexGuard<'a, T> {
         const LONG: std::time::Duration = std::time::Duration::from_secs(60);
         let (guard, timeout) = self

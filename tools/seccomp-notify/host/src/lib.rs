@@ -26,6 +26,7 @@ pub mod time;
 pub mod tracepoint;
 pub mod transmute;
 pub mod uaccess;
+mod unwinding;
 
 // With a path, this is where the modules in it lie.
 #[path = "../../../../rust/kernel"]

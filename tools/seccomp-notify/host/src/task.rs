@@ -317,7 +317,9 @@ impl Task {
 
     // What the kernel's has.
 
+    /// `WaiterList::wait()` alone asks for this.
     pub fn current_raw() -> *mut Self {
+        lock::becomes_waiter();
         Arc::as_ptr(&current()).cast_mut()
     }
 

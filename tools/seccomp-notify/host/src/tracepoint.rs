@@ -2,7 +2,7 @@
 
 //! Tracepoints, which are always on.
 
-use crate::{bindings, task::current};
+use crate::{bindings, sync::lock, task::current};
 
 /// A tracepoint was hit.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -11,11 +11,17 @@ pub struct Hit {
     pub name: &'static str,
     /// What it was given.
     pub args: Vec<i64>,
+    /// Under which hold of the lock.
+    pub hold: usize,
 }
 
 #[doc(hidden)]
 pub fn hit(name: &'static str, args: Vec<i64>) {
-    current().machine().hit(Hit { name, args });
+    current().machine().hit(Hit {
+        name,
+        args,
+        hold: lock::hold(),
+    });
 }
 
 /// What a tracepoint can be given.

@@ -13,7 +13,32 @@ use kernel::{
     task::{set_current, Task},
 };
 use pin_init::stack_pin_init;
-use std::{sync::Arc, thread};
+use std::{
+    env, os::unix::process::ExitStatusExt, panic::AssertUnwindSafe, process::Command, sync::Arc,
+    thread,
+};
+
+/// Has a process of its own run `f`, as what the current test does, which is to end it with what is
+/// `said`.
+fn aborts(said: &str, f: impl FnOnce()) {
+    const CHILD: &str = "ABORTS";
+    let test = thread::current().name().expect("a test has one").to_owned();
+
+    if env::var_os(CHILD).is_some() {
+        let _ = std::panic::catch_unwind(AssertUnwindSafe(f));
+        return;
+    }
+    let child = Command::new(env::current_exe().unwrap())
+        .args([&test, "--exact"])
+        .env(CHILD, "")
+        .output()
+        .unwrap();
+    let stderr = String::from_utf8_lossy(&child.stderr);
+
+    assert_eq!(child.status.signal(), Some(6), "{stderr}");
+    assert!(stderr.contains(said), "{stderr}");
+    assert!(stderr.contains("a waiter must not be unwound"), "{stderr}");
+}
 
 #[pin_data]
 struct Inner {
@@ -102,40 +127,57 @@ struct Points<'a> {
 
 /// It could be taken away, and be used without the lock.
 #[test]
-#[should_panic(expected = "a list must be part of what its lock protects")]
 fn a_list_elsewhere_is_refused() {
-    stack_pin_init!(let elsewhere = WaiterList::<()>::new());
-    stack_pin_init!(let lock = new_mutex!(Points { to: elsewhere }));
-    let lock: &Mutex<Points<'_>> = &lock;
+    aborts("a list must be part of what its lock protects", || {
+        stack_pin_init!(let elsewhere = WaiterList::<()>::new());
+        stack_pin_init!(let lock = new_mutex!(Points { to: elsewhere }));
+        let lock: &Mutex<Points<'_>> = &lock;
 
-    WaiterList::wait(
-        lock.lock(),
-        |points| points.get_mut().to.as_mut(),
-        (),
-        &(),
-        |_, _| (),
-    );
+        WaiterList::wait(
+            lock.lock(),
+            |points| points.get_mut().to.as_mut(),
+            (),
+            &(),
+            |_, _| (),
+        );
+    });
 }
 
 #[test]
-#[should_panic(expected = "a list is dropped that has waiters")]
 fn a_list_with_waiters_is_not_dropped() {
-    let lock = kernel::sync::Arc::pin_init(
-        new_mutex!(pin_init!(Inner { waiters <- WaiterList::new() })),
-        (),
-    )
-    .unwrap();
+    aborts("a list is dropped that has waiters", || {
+        stack_pin_init!(let lock = new_mutex!(pin_init!(Inner { waiters <- WaiterList::new() })));
+        let lock: &Mutex<Inner> = &lock;
 
-    // It is not dropped once more when this unwinds.
-    std::mem::forget(lock.clone());
-    WaiterList::wait(lock.lock(), Inner::waiters, (), &(), |held, _| {
-        // SAFETY: It is not safe: the list has a waiter. That is what is to be noticed.
-        unsafe {
-            let list = Pin::into_inner_unchecked(held.data().waiters());
+        WaiterList::wait(lock.lock(), Inner::waiters, (), &(), |held, _| {
+            // SAFETY: It is not safe: the list has a waiter. That is what is to be noticed.
+            unsafe {
+                let list = Pin::into_inner_unchecked(held.data().waiters());
 
-            std::ptr::drop_in_place(std::ptr::from_mut(list));
-        }
+                std::ptr::drop_in_place(std::ptr::from_mut(list));
+            }
+        });
     });
+}
+
+/// Whoever has stopped waiting may panic; one that waits may not, wherever it is with that.
+#[test]
+fn a_waiter_is_not_unwound() {
+    stack_pin_init!(let lock = new_mutex!(pin_init!(Inner { waiters <- WaiterList::new() })));
+    let lock: &Mutex<Inner> = &lock;
+    let wait = |f: fn()| {
+        WaiterList::wait(lock.lock(), Inner::waiters, (), &(), |held, _| {
+            // Others may have the lock meanwhile, as this task has.
+            held.unlocked(|| {
+                drop(lock.lock());
+                f();
+            });
+        });
+    };
+
+    wait(|| ());
+    assert!(std::panic::catch_unwind(|| panic!("afterwards")).is_err());
+    aborts("while it waits", || wait(|| panic!("while it waits")));
 }
 
 struct Of<T>(std::marker::PhantomData<T>);

@@ -98,6 +98,13 @@ pub struct Reply {
     pub flags: u32,
 }
 
+/// The system call is executed, if no older filter's supervisor says otherwise.
+pub const CONTINUE: Reply = Reply {
+    error: 0,
+    val: 0,
+    flags: bindings::SECCOMP_USER_NOTIF_FLAG_CONTINUE,
+};
+
 /// What an ioctl that receives finds of its buffer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Buffer {
@@ -410,6 +417,9 @@ pub enum Wait {
 pub struct Filter {
     listener: Arc<Listener>,
     wait: Wait,
+    /// The next older one whose supervisor is asked of what this one's lets through.
+    older: Option<std::sync::Arc<Filter>>,
+    is_installed: bool,
 }
 
 /// What a system call came to for a target.
@@ -428,16 +438,25 @@ impl Filter {
         let listener = fd.listener().clone();
 
         listener.add_filter();
-        Self { listener, wait }
+        Self {
+            listener,
+            wait,
+            older: None,
+            is_installed: true,
+        }
+    }
+
+    /// Installs a filter on top of another, as nested listeners have them.
+    pub fn nested(fd: &Fd, wait: Wait, older: &std::sync::Arc<Self>) -> Self {
+        let mut this = Self::new(fd, wait);
+
+        this.older = Some(older.clone());
+        this
     }
 
     /// It could not be installed.
-    pub fn cancel(self) {
-        let this = std::mem::ManuallyDrop::new(self);
-
-        this.listener.cancel_filter();
-        // SAFETY: It is not used any more, nor dropped otherwise.
-        drop(unsafe { std::ptr::read(&this.listener) });
+    pub fn cancel(mut self) {
+        self.is_installed = false;
     }
 
     /// Whether C may take the listener for open.
@@ -447,19 +466,8 @@ impl Filter {
 
     /// The current task enters a system call.
     pub fn notify(&self, data: &seccomp::Data) -> Answer {
-        let wait = match self.wait {
-            Wait::Interruptible => state::WaitKillable::NEVER,
-            Wait::KillableOnceReceived => state::WaitKillable::ONCE_RECEIVED,
-            Wait::Killable => state::WaitKillable::ALWAYS,
-        };
-
         loop {
-            let reply = {
-                // SAFETY: The task does nothing else.
-                let entry = unsafe { SyscallEntry::assume() };
-
-                target::notify(&self.listener, &entry, data, wait)
-            };
+            let reply = self.ask(data);
 
             if reply.error != ERESTARTSYS.to_errno() {
                 current().exit_to_user_mode();
@@ -480,10 +488,34 @@ impl Filter {
             }
         }
     }
+
+    /// Asks the supervisor, and those of older filters of what each lets through.
+    fn ask(&self, data: &seccomp::Data) -> state::Reply {
+        let wait = match self.wait {
+            Wait::Interruptible => state::WaitKillable::NEVER,
+            Wait::KillableOnceReceived => state::WaitKillable::ONCE_RECEIVED,
+            Wait::Killable => state::WaitKillable::ALWAYS,
+        };
+        let reply = {
+            // SAFETY: The task does nothing else.
+            let entry = unsafe { SyscallEntry::assume() };
+
+            target::notify(&self.listener, &entry, data, wait)
+        };
+
+        match &self.older {
+            Some(older) if reply.flags == CONTINUE.flags => older.ask(data),
+            _ => reply,
+        }
+    }
 }
 
 impl Drop for Filter {
     fn drop(&mut self) {
-        self.listener.remove_filter();
+        if self.is_installed {
+            self.listener.remove_filter();
+        } else {
+            self.listener.cancel_filter();
+        }
     }
 }

@@ -6,13 +6,14 @@
 //! lock, and so in the order in which it happened. What userspace got is written down by the calls
 //! that are here. [`World::check`] compares the two with what the interface promises.
 
-use crate::userspace::{AddFd, Answer, Buffer, Fd, Filter, Reply, SendRecv, Wait, KILLED};
+use crate::userspace::{AddFd, Answer, Buffer, Fd, Fdinfo, Filter, Reply, SendRecv, Wait, KILLED};
 use kernel::{
     blocking::{self, thread::JoinHandle},
     error::{code::*, Result},
     fs::file::What,
     machine::Machine,
     seccomp::{Data, Notif},
+    sync::lock,
     task::{set_current, Task},
     uaccess::START,
 };
@@ -28,6 +29,16 @@ pub use kernel::bindings::{
     SECCOMP_NOTIF_FLAG_SIGNALED as SIGNALED, SECCOMP_USER_NOTIF_FD_SIGNALED as FD_SIGNALED,
     SECCOMP_USER_NOTIF_FD_SYNC_WAKE_UP as FD_SYNC_WAKE_UP,
 };
+
+/// What a notification is counted as.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum State {
+    Queued,
+    Delivered,
+    /// The supervisor was told of a signal.
+    Signalled,
+    Gone,
+}
 
 /// What a target gets whose listener is closed.
 pub const CLOSED: Answer = Answer::Reply(Reply {
@@ -64,6 +75,10 @@ struct Account {
     fds: Vec<(u64, What, AddFd, Result<u32>)>,
     requeued: BTreeSet<u64>,
     requeued_all: bool,
+    /// What became of a notification, and under which hold of the lock, of what no tracepoint says.
+    changes: Vec<(usize, u64, State)>,
+    /// What fdinfo said, and of which hold of the lock.
+    looks: Vec<(usize, Fdinfo)>,
     signalled: BTreeSet<i32>,
     killed: BTreeSet<i32>,
     closed: bool,
@@ -252,10 +267,15 @@ impl World {
     /// Sends an answer that no other is like. Returns what it was.
     pub fn send(&self, id: u64) -> Result<i64> {
         let reply = self.next_answer();
-        let result = self.fd().send(id, reply);
+        let (result, hold) = lock::first_hold(|| self.fd().send(id, reply));
 
         if result.is_ok() {
-            self.account(|account| account.sent.push((id, reply.val)));
+            self.account(|account| {
+                account.sent.push((id, reply.val));
+                account
+                    .changes
+                    .extend(hold.map(|hold| (hold, id, State::Gone)));
+            });
         }
         result.map(|()| reply.val)
     }
@@ -298,7 +318,31 @@ impl World {
     pub fn requeue(&self, id: u64) -> Result {
         // It is received again before this returns, perhaps.
         self.account(|account| account.requeued.insert(id));
-        self.fd().requeue(id)
+        let (result, hold) = lock::first_hold(|| self.fd().requeue(id));
+
+        if result.is_ok() {
+            self.account(|account| {
+                account
+                    .changes
+                    .extend(hold.map(|hold| (hold, id, State::Queued)));
+            });
+        }
+        result
+    }
+
+    /// Looks at fdinfo, to be compared with what there was at that moment. What there is, only
+    /// [`recv`](Self::recv), [`send`](Self::send), [`requeue`](Self::requeue) and signals may have
+    /// changed.
+    pub fn look(&self) -> Fdinfo {
+        let fd = self.fd();
+        let (info, hold) = lock::first_hold(|| fd.fdinfo());
+
+        self.account(|account| {
+            let hold = hold.expect("it takes the lock");
+
+            account.looks.push((hold, info.clone()));
+        });
+        info
     }
 
     pub fn requeue_all(&self) -> usize {
@@ -375,6 +419,8 @@ struct Traced {
 
 struct Check<'a> {
     account: &'a Account,
+    /// What each notification became, in order, with the holds of the lock.
+    changes: Vec<(usize, u64, State)>,
     /// In the order in which they were queued.
     traced: Vec<(u64, Traced)>,
 }
@@ -382,6 +428,7 @@ struct Check<'a> {
 impl<'a> Check<'a> {
     fn new(account: &'a Account, machine: &Machine) -> Self {
         let mut traced: Vec<(u64, Traced)> = Vec::new();
+        let mut changes = account.changes.clone();
 
         for (at, hit) in machine.trace().into_iter().enumerate() {
             let id = hit.args[0] as u64;
@@ -390,6 +437,7 @@ impl<'a> Check<'a> {
                 assert!(traced.iter().all(|(other, _)| *other != id), "an id twice");
                 let nr = hit.args[1] as i32;
 
+                changes.push((hit.hold, id, State::Queued));
                 traced.push((
                     id,
                     Traced {
@@ -412,6 +460,11 @@ impl<'a> Check<'a> {
                     assert_eq!(pid, outcome.task.pid().into());
                     of.first_delivery.get_or_insert(at);
                     of.deliveries.push(flags as u32);
+                    let state = match flags as u32 {
+                        SIGNALED => State::Signalled,
+                        _ => State::Delivered,
+                    };
+                    changes.push((hit.hold, id, state));
                 }
                 ("seccomp_notify_answered", &[error, val, flags]) => {
                     of.end = Some(Some(Reply {
@@ -419,16 +472,26 @@ impl<'a> Check<'a> {
                         val,
                         flags: flags as u32,
                     }));
+                    changes.push((hit.hold, id, State::Gone));
                 }
-                ("seccomp_notify_aborted", &[]) => of.end = Some(None),
+                ("seccomp_notify_aborted", &[]) => {
+                    of.end = Some(None);
+                    changes.push((hit.hold, id, State::Gone));
+                }
                 ("seccomp_notify_addfd", &[ret]) => of.fds.push(ret as i32),
                 _ => panic!("unknown: {hit:?}"),
             }
         }
-        Self { account, traced }
+        changes.sort_by_key(|&(hold, _, _)| hold);
+        Self {
+            account,
+            changes,
+            traced,
+        }
     }
 
     fn all(&self) {
+        self.counts();
         self.targets();
         self.answers();
         self.deliveries();
@@ -444,6 +507,34 @@ impl<'a> Check<'a> {
 
     fn outcome(&self, id: u64) -> &Outcome {
         &self.account.targets[&self.of(id).nr]
+    }
+
+    /// fdinfo counts what there is.
+    fn counts(&self) {
+        for (hold, info) in &self.account.looks {
+            let mut states = BTreeMap::new();
+
+            for &(_, id, state) in self.changes.iter().filter(|(at, _, _)| at < hold) {
+                // Whoever is answered notices later.
+                if states.get(&id) != Some(&State::Gone) {
+                    states.insert(id, state);
+                }
+            }
+            let count = |state| states.values().filter(|&&other| other == state).count();
+            let delivered = count(State::Delivered) + count(State::Signalled);
+            // When the target has noticed a signal, and has it told, nobody says.
+            let may_be_requeued = states
+                .iter()
+                .filter(|(id, state)| {
+                    **state == State::Delivered
+                        && self.account.signalled.contains(&self.of(**id).nr)
+                })
+                .count();
+
+            assert_eq!(info.queued, count(State::Queued));
+            assert_eq!(info.delivered + info.requeued, delivered);
+            assert!(info.requeued <= may_be_requeued);
+        }
     }
 
     /// Each target has what its last notification ended with; others were aborted.
