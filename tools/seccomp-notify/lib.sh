@@ -136,8 +136,9 @@ image_of() { printf '%s/%s/arch/x86/boot/bzImage\n' "$BUILD" "$1"; }
 kernel_make() {
 	local flavour=$1
 	shift
-	KBUILD_BUILD_TIMESTAMP='2026-01-01' KBUILD_BUILD_USER=seccomp-notify \
-	KBUILD_BUILD_HOST=build KBUILD_BUILD_VERSION=1 \
+	# To the libraries under tools/, DEBUG means something else.
+	env -u DEBUG KBUILD_BUILD_TIMESTAMP='2026-01-01' KBUILD_BUILD_USER=seccomp-notify \
+		KBUILD_BUILD_HOST=build KBUILD_BUILD_VERSION=1 \
 		make -C "$LINUX" O="$BUILD/$flavour" ARCH=x86_64 LLVM="-$LLVM_VERSION" \
 		RUSTC=/usr/bin/rustc RUSTDOC=/usr/bin/rustdoc RUSTFMT=/usr/bin/rustfmt \
 		CLIPPY_DRIVER=/usr/bin/clippy-driver "$@"
