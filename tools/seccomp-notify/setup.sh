@@ -5,7 +5,7 @@
 # missing, bindgen, virtme-ng and a static busybox.  The last three lie under
 # build/.
 #
-# usage: setup.sh [build|guest|test|check|series|docs|lab|package]...	(build always)
+# usage: setup.sh [build|guest|test|check|series|docs|lab|package|boot]...	(build always)
 
 set -euo pipefail
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
@@ -21,6 +21,7 @@ packages_check=(git python3-yaml rust-web-clippy rustfmt-web
 packages_series=(git)
 # Not all of what dpkg-checkbuilddeps would ask for: gcc builds nothing here.
 packages_package=(debhelper dpkg-dev kmod libdw-dev)
+packages_boot=(debootstrap)
 packages_docs=(graphviz groff-base mandoc python3-sphinx python3-yaml)
 
 wanted=("${packages_build[@]}")
@@ -35,6 +36,7 @@ for group in "$@"; do
 	series) wanted+=("${packages_series[@]}") ;;
 	docs) wanted+=("${packages_docs[@]}") ;;
 	lab) lab=1 ;;
+	boot) wanted+=("${packages_boot[@]}") ;;
 	package) wanted+=("${packages_package[@]}") ;;
 	*) die "setup.sh knows no group $group" ;;
 	esac

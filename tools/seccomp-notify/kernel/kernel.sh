@@ -68,7 +68,8 @@ configure() {
 		tail -n 20 "$log" >&2
 		die "the $flavour kernel could not be configured" "the log is $log"
 	}
-	refused=$(grep -A 2 -E "^WARNING: (Value requested for ($asked) not in final|($asked) differs)" "$log" || true)
+	refused="(Value requested for ($asked) not in final|($asked) differs)"
+	refused=$(grep -A 2 -E "^WARNING: $refused" "$log" || true)
 	[[ -z $refused ]] || die "the $flavour kernel's configuration does not have what was asked for" \
 		"$refused" \
 		"such options do not exist, or depend on something that is off;" \
