@@ -36,9 +36,9 @@ mkdir -p "$LOG"
 # Marks a directory that "make clean" may delete.
 [[ -e $BUILD/.seccomp-notify ]] || : > "$BUILD/.seccomp-notify"
 
-# The version of the base tree that there is, as 7.3.
+# base_version <tree>: as 7.3
 base_version() {
-	awk '$1 == "VERSION" { v = $3 } $1 == "PATCHLEVEL" { print v "." $3; exit }' "${1:-$BASE}/Makefile"
+	awk '$1 == "VERSION" { v = $3 } $1 == "PATCHLEVEL" { print v "." $3; exit }' "$1/Makefile"
 }
 
 # What a base differs in from the one the hunks are made for: hunks of its own.
@@ -118,7 +118,7 @@ flavour_fragments() {
 	kunit) list+=("$LINUX/kernel/seccomp_notify/.kunitconfig" "$config/kunit.config") ;;
 	*) die "no kernel is called $1" "there are: rust c kunit rust-outline, and all of them with debug- kcsan- rt- cov- or package/ before" ;;
 	esac
-	[[ ! -e $TOOLS/tree/$(base_version)/config ]] || list+=("$TOOLS/tree/$(base_version)/config")
+	[[ ! -e $TOOLS/tree/$(base_version "$BASE")/config ]] || list+=("$TOOLS/tree/$(base_version "$BASE")/config")
 	# What "make menuconfig" changed.
 	[[ ! -e $BUILD/local.config ]] || list+=("$BUILD/local.config")
 	printf '%s\n' "${list[@]}"

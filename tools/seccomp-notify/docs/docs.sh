@@ -43,7 +43,7 @@ done < <(source_paths)
 status=0
 (cd "$LINUX" && srctree=$LINUX \
 	sphinx-build -W --keep-going -q -b html -c Documentation \
-	-D "version=$(base_version)" \
+	-D "version=$(base_version "$BASE")" \
 	-d "$work/doctrees" "$pages" "$out") > "$log" 2>&1 || status=$?
 
 # The manual page is man-pages': what is added is looked at as a page of its own.

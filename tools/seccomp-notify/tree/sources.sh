@@ -24,7 +24,7 @@ source_paths() {
 stage_sources() {
 	local stage=$1 path hunks version fuzz=0 misfits=0 log=$LOG/apply.log
 
-	version=$(base_version)
+	version=$(base_version "$BASE")
 	# What stands around a hunk may differ a little in other versions.
 	[[ $version == "$HOME_VERSION" ]] || fuzz=2
 	rm -rf "$stage"
@@ -73,15 +73,15 @@ stage_hunks() {
 	chmod u+w "$stage/$file"
 	said=$(patch --fuzz="$fuzz" --no-backup-if-mismatch --reject-file=- "$stage/$file" "$hunks" 2>&1) || {
 		misfit "${hunks#"$TOP/"} does not fit the base's $file:"
-		sed 's/^/  /' <<< "$said" >&2
+		printf '%s\n' "$said" | sed 's/^/  /' >&2
 	}
 	printf '%s\n' "$said" >> "$log"
 }
 
 # Hunks are made and mended beside the base they are for.
 require_home() {
-	[[ $(base_version) == "$HOME_VERSION" ]] ||
-		die "$BASE is Linux $(base_version), and the hunks are made for $HOME_VERSION" \
+	[[ $(base_version "$BASE") == "$HOME_VERSION" ]] ||
+		die "$BASE is Linux $(base_version "$BASE"), and the hunks are made for $HOME_VERSION" \
 			"do this with that as the base (without KDIR= and BASE_VERSION=);" \
 			"what a version has otherwise is written by hand, in tools/seccomp-notify/tree"
 }
