@@ -48,7 +48,7 @@ pub fn explore(scenario: impl Fn() + Send + Sync + 'static) {
 }
 
 #[cfg(feature = "shuttle")]
-pub use schedules::{explore, search};
+pub use schedules::{explore, have_met, search};
 
 #[cfg(feature = "shuttle")]
 mod schedules {
@@ -105,8 +105,8 @@ mod schedules {
     }
 
     /// Has those threads `meet` that `prepare` has left asleep, in all schedules that preempt no
-    /// thread from then on, then in all that do so once at most, twice, four times, and so on,
-    /// until there are no more, or as many as `DFS` says. Prints how far it came.
+    /// thread until they [have met](have_met), then in all that do so once at most, twice, four
+    /// times, and so on, until there are no more, or as many as `DFS` says. Prints how far it came.
     ///
     /// No thread may poll: one that does could be scheduled for ever.
     pub fn search<P>(
@@ -149,6 +149,11 @@ mod schedules {
         }
     }
 
+    /// What was to meet has: there is one schedule from here on.
+    pub fn have_met() {
+        MEET.set(false);
+    }
+
     /// All schedules, depth first, that preempt a thread so often at most.
     struct Preempting {
         dfs: DfsScheduler,
@@ -187,10 +192,14 @@ mod schedules {
                 .iter()
                 .find(|task| Some(task.id()) == current && !is_yielding);
 
+            if !MEET.get() {
+                return self
+                    .dfs
+                    .next_task(&[*goes_on.unwrap_or(&runnable[0])], None, false);
+            }
             match goes_on {
-                Some(current) if self.left == 0 || !MEET.get() => {
-                    self.is_bound
-                        .set(self.is_bound.get() || MEET.get() && runnable.len() > 1);
+                Some(current) if self.left == 0 => {
+                    self.is_bound.set(self.is_bound.get() || runnable.len() > 1);
                     self.dfs.next_task(&[*current], None, false)
                 }
                 _ => {

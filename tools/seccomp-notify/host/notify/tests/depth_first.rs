@@ -6,7 +6,7 @@
 
 use kernel::error::code::*;
 use seccomp_notify::{
-    model::search,
+    model::{have_met, search},
     userspace::{AddFd, Answer, Wait, KILLED},
     world::{Target, World, CLOSED, MEMORY},
 };
@@ -108,6 +108,7 @@ fn a_frozen_reader_meets_a_notification() {
         target.task.until_asleep();
         readers[0].task.until_asleep();
         assert_eq!(world.fd().fdinfo().queued, 0);
+        have_met();
         frozen.thaw();
         assert!(matches!(target.join(), Answer::Reply(_)));
         world.end_filter();
