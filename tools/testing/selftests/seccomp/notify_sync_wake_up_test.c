@@ -357,10 +357,11 @@ TEST_F(sync_wake_up, same_cpu)
 	without = count_same_cpu(_metadata, 0, variant->wake);
 	EXPECT_GT(NR_WAKE_UPS / 2, without);
 	with = count_same_cpu(_metadata, flags, variant->wake);
-	if (variant->is_sync)
+	if (variant->is_sync) {
 		EXPECT_LT(NR_WAKE_UPS * 3 / 4, with);
-	else
+	} else {
 		EXPECT_GT(NR_WAKE_UPS / 2, with);
+	}
 }
 
 TEST_HARNESS_MAIN
