@@ -35,9 +35,10 @@ SPLAT = re.compile(r"""
     | sleeping\ function | scheduling\ while\ atomic | refcount_t:
     | list_(add|del)\ corruption | Freezing\ .*\ failed | panicked\ at""", re.VERBOSE)
 
-# An allocation that a test had fail. The kernel says so with a trace, which is none
-# of a fault.
-STARVED = re.compile(r"\bnotify_starved_: (vmalloc error|page allocation failure)")
+# An allocation that a test had fail, or a cgroup that it filled. The kernel says so
+# with a trace, which is none of a fault.
+STARVED = re.compile(
+    r"\bnotify_starved_(: vmalloc error|: page allocation failure| invoked oom-killer)")
 
 EXPECTED_TO_FAIL = re.compile(r"^\s*ok \d+ (?:- )?(.*?) ?# (XFAIL|XPASS) ?(.*)$")
 

@@ -235,6 +235,9 @@ logs() {
 	seed "$good" "$starved
 $trace"
 	passes 'in the log: an allocation that had to fail' 4 run_selftests seccomp_notify c 2
+	seed "$good" "notify_starved_ invoked oom-killer: gfp_mask=0xcc0
+$trace"
+	passes 'in the log: a cgroup that had to be full' 4 run_selftests seccomp_notify c 2
 	seed "$good" "notify_a_test: vmalloc error: size 4096
 $trace"
 	fails 'in the log: one that failed by itself' 'line 2: Call Trace' run_selftests seccomp_notify c 2
