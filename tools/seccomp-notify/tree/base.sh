@@ -3,8 +3,8 @@
 #
 # Puts the base tree, an unpacked Linux as it came, into build/base: from KDIR if
 # that is set, otherwise from Debian's package of the source of Linux
-# $BASE_VERSION, which apt verifies.  Nothing is written to KDIR, nor to the system's apt
-# sources.
+# $BASE_VERSION, which apt verifies.  Nothing is written to KDIR, nor to the
+# system's apt sources.
 #
 # build/base.from says which tree it is: the package, or KDIR and a checksum of
 # what was copied, as a tree can change under the same path.

@@ -19,9 +19,10 @@ fi
 ((${#edited[@]} == 0)) || die "edited in $LINUX, and not in the project: ${edited[*]}" \
 	"make refresh brings them back; make clean FORCE=1 drops them"
 
-for name in apt base base.from base.new bench c debug-c debug-kunit debug-rust docs docs.work host kselftest lab \
-	kunit kvm.works linux linux.base linux.keep linux.manifest linux.new local.config log package run rust \
-	rust-outline series series.check series.edit series.proof series.stage series.work stage test tools venv vm; do
+for name in {,debug-,kcsan-,rt-,cov-}{c,kunit,rust,rust-outline} apt base base.from base.new bench coverage \
+	docs docs.work fuzz host kselftest kvm.works lab linux linux.base linux.keep linux.manifest linux.new \
+	local.config log mutants package run series series.check series.edit series.proof series.stage \
+	series.work stage test tools venv vm; do
 	rm -rf "${BUILD:?}/$name"
 done
 rm -f "$BUILD/.seccomp-notify" "$BUILD/.lock"
