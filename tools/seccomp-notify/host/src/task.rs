@@ -34,6 +34,9 @@ pub struct Task {
     /// Userspace memory.
     pub memory: Mutex<Memory>,
     pub fds: Mutex<FdTable>,
+    /// The task has said that it sleeps, and has not slept. Only it looks, and not at `run`, where
+    /// every look is a point at which another thread may go on.
+    looks_asleep: AtomicBool,
     /// The task is between the entry of a system call and its beginning.
     in_entry: AtomicBool,
     /// How many files are released when the system call returns.
@@ -98,6 +101,7 @@ impl Task {
             machine: machine.clone(),
             run: Mutex::default(),
             changed: Changed::default(),
+            looks_asleep: AtomicBool::new(false),
             memory: Mutex::default(),
             fds: Mutex::default(),
             in_entry: AtomicBool::new(false),
@@ -250,17 +254,19 @@ impl Task {
     /// Who sleeps for something else forgets the state that it has set, or, if it need not sleep,
     /// goes on with it: `might_sleep()`.
     pub(crate) fn might_sleep(&self) {
-        let state = self.look(|run| run.state);
+        let looks_asleep = self.looks_asleep.load(SeqCst);
 
-        assert_eq!(state, TASK_RUNNING, "a task that runs looks as if it slept");
+        assert!(!looks_asleep, "a task that runs looks as if it slept");
     }
 
     pub(crate) fn set_state(&self, state: u32) {
+        self.looks_asleep.store(state != TASK_RUNNING, SeqCst);
         self.change(|run| run.state = state);
     }
 
     /// `schedule()`
     pub(crate) fn schedule(&self) {
+        self.looks_asleep.store(false, SeqCst);
         let mut run = blocking::lock(&self.run);
 
         if run.is_interrupted() {
