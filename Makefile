@@ -1,10 +1,11 @@
 # SPDX-License-Identifier: GPL-2.0
 #
 # Entry points.  Each calls one script of tools/seccomp-notify, which brings
-# what it needs.  Variables: IMPL=rust|c, DEBUG=1, KDIR=, BASE_VERSION=, BUILD=, V=1.
+# what it needs.  Variables: IMPL=rust|c, DEBUG=1, KDIR=, BASE_VERSION=, BUILD=, V=1,
+# and another toolchain's: LLVM=, RUSTC=, BINDGEN=.
 
 TOOLS := tools/seccomp-notify
-export IMPL DEBUG KDIR BASE_VERSION BUILD V FORCE CMD RWDIR GDB TEST QUICK CHECK TIME SEED ROUND EVERY SHARD LAB_URL CONFIG
+export IMPL DEBUG KDIR BASE_VERSION BUILD V FORCE CMD RWDIR GDB TEST QUICK CHECK TIME SEED ROUND EVERY SHARD LAB_URL CONFIG LLVM RUSTC BINDGEN
 
 .PHONY: help
 help:
@@ -30,6 +31,7 @@ help:
 	@echo 'make refresh      bring edits in build/linux back as hunks and files'
 	@echo 'make clean        remove all that was built and fetched'
 	@echo 'Variables: KDIR= an unpacked Linux, BASE_VERSION=7.2, BUILD= where to build, V=1 full output'
+	@echo 'Another toolchain: LLVM= as for the kernel, RUSTC=, BINDGEN='
 
 .PHONY: run trace shell test report selftest mutants fuzz bench coverage lab kernel package exec menuconfig check series docs apply refresh clean
 run trace: SCRIPT = demo/$@.sh

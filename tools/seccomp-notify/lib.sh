@@ -21,10 +21,16 @@ V=${V:-}
 HOME_VERSION=7.3		# the kernel this patch set is made for
 BASE_VERSION=${BASE_VERSION:-$HOME_VERSION}	# and what is fetched for it
 LLVM_VERSION=22
-BINDGEN_VERSION=0.72.1
+BINDGEN_VERSION=0.72.1	# what is built where the system has none
+BINDGEN_OLDEST=0.71.1	# what the kernel takes
 VIRTME_VERSION=1.42
 MUTANTS_VERSION=27.1.0
-export BASE LINUX BASE_VERSION BINDGEN_VERSION MUTANTS_VERSION VIRTME_VERSION KDIR DEBUG V IMPL
+# The toolchain, by the names that the kernel's make has for it: LLVM is a suffix
+# of its programs, or the path of their directory, with a slash; or 1.
+LLVM=${LLVM:--$LLVM_VERSION}
+RUSTC=${RUSTC:-/usr/bin/rustc}
+BINDGEN=${BINDGEN:-bindgen}
+export BASE LINUX BASE_VERSION BINDGEN_VERSION BINDGEN_OLDEST MUTANTS_VERSION VIRTME_VERSION KDIR DEBUG V IMPL
 
 # Tools this project built come first, then the system's: a toolchain in
 # someone's home directory is not the one the kernel was tried with.
@@ -46,6 +52,23 @@ known_version() { [[ $1 == "$HOME_VERSION" || -d $TOOLS/tree/$1 ]]; }
 
 say() { printf '%s\n' "$*" >&2; }
 warn() { printf 'warning: %s\n' "$*" >&2; }
+
+# llvm <program>: of the toolchain, as clang
+llvm() {
+	case $LLVM in
+	*/) printf '%s%s\n' "$LLVM" "$1" ;;
+	-*) printf '%s%s\n' "$1" "$LLVM" ;;
+	*) printf '%s\n' "$1" ;;
+	esac
+}
+
+# beside_rustc <program>: what comes with the compiler
+beside_rustc() {
+	case $RUSTC in
+	*/*) printf '%s/%s\n' "${RUSTC%/*}" "$1" ;;
+	*) printf '%s\n' "$1" ;;
+	esac
+}
 
 # die <what happened> [<what to do>]...
 die() {
@@ -136,12 +159,14 @@ image_of() { printf '%s/%s/arch/x86/boot/bzImage\n' "$BUILD" "$1"; }
 kernel_make() {
 	local flavour=$1
 	shift
-	# To the libraries under tools/, DEBUG means something else.
-	env -u DEBUG KBUILD_BUILD_TIMESTAMP='2026-01-01' KBUILD_BUILD_USER=seccomp-notify \
+	# To the libraries under tools/, DEBUG means something else. Of several versions of
+	# libclang, bindgen shall take that of the compiler.
+	env -u DEBUG LIBCLANG_PATH="${LIBCLANG_PATH:-$("$(llvm llvm-config)" --libdir)}" \
+		KBUILD_BUILD_TIMESTAMP='2026-01-01' KBUILD_BUILD_USER=seccomp-notify \
 		KBUILD_BUILD_HOST=build KBUILD_BUILD_VERSION=1 \
-		make -C "$LINUX" O="$BUILD/$flavour" ARCH=x86_64 LLVM="-$LLVM_VERSION" \
-		RUSTC=/usr/bin/rustc RUSTDOC=/usr/bin/rustdoc RUSTFMT=/usr/bin/rustfmt \
-		CLIPPY_DRIVER=/usr/bin/clippy-driver "$@"
+		make -C "$LINUX" O="$BUILD/$flavour" ARCH=x86_64 LLVM="$LLVM" \
+		RUSTC="$RUSTC" RUSTDOC="$(beside_rustc rustdoc)" RUSTFMT="$(beside_rustc rustfmt)" \
+		CLIPPY_DRIVER="$(beside_rustc clippy-driver)" BINDGEN="$BINDGEN" "$@"
 }
 
 # What cargo downloads stays under build/; where it downloads from is the

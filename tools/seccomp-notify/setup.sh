@@ -10,10 +10,12 @@
 set -euo pipefail
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 
-packages_build=(bc bison ca-certificates cargo-web "clang-$LLVM_VERSION"
-	flex gcc libc6-dev "libclang-$LLVM_VERSION-dev" libelf-dev libssl-dev
-	"lld-$LLVM_VERSION" "llvm-$LLVM_VERSION" make patch perl python3
-	rsync rust-web-src rustc-web xz-utils)
+packages_build=(bc bison ca-certificates cargo-web flex gcc libc6-dev libelf-dev
+	libssl-dev make patch perl python3 rsync xz-utils)
+# Who gives another toolchain has it.
+[[ $LLVM != "-$LLVM_VERSION" ]] || packages_build+=("clang-$LLVM_VERSION"
+	"libclang-$LLVM_VERSION-dev" "lld-$LLVM_VERSION" "llvm-$LLVM_VERSION")
+[[ $RUSTC != /usr/bin/rustc ]] || packages_build+=(rust-web-src rustc-web)
 packages_guest=(iproute2 kmod procps python3-venv qemu-system-x86 udev)
 packages_test=(binutils gcc-multilib libcap-dev)
 packages_check=(git python3-yaml rust-web-clippy rustfmt-web
@@ -50,6 +52,7 @@ install_packages() {
 		say "This is not a Debian system; the tools have to be there already:"
 		say "  clang, lld and llvm $LLVM_VERSION, rustc with its sources, cargo, rustfmt, clippy, QEMU"
 		say "In Debian's names: ${wanted[*]}"
+		say "Others can be given: LLVM= as the kernel's make has it, RUSTC=, BINDGEN="
 		return
 	fi
 	for package in "${wanted[@]}"; do
@@ -74,14 +77,33 @@ install_packages() {
 	fi
 }
 
-install_bindgen() {
-	local bindgen=$BUILD/tools/cargo/bin/bindgen
+# is_new_enough <version of bindgen>
+is_new_enough() {
+	[[ $1 == [0-9]* && $(printf '%s\n' "$BINDGEN_OLDEST" "$1" | sort -V | head -n 1) == "$BINDGEN_OLDEST" ]]
+}
 
-	[[ $("$bindgen" --version 2> /dev/null) != "bindgen $BINDGEN_VERSION" ]] || return 0
+# One that is given, or the system's if it is new enough, or one that is built.
+install_bindgen() {
+	local version
+
+	version=$("$BINDGEN" --version 2> /dev/null | awk 'NR == 1 { print $2 }') || true
+	if is_new_enough "$version"; then
+		return
+	fi
+	[[ $BINDGEN == bindgen ]] || die "BINDGEN=$BINDGEN is version ${version:-unknown}" \
+		"the kernel takes $BINDGEN_OLDEST and later"
+	if have apt-cache && ((EUID == 0)); then
+		version=$(apt-cache policy bindgen 2> /dev/null | awk '$1 == "Candidate:" { print $2 }')
+		if is_new_enough "$version"; then
+			wanted=(bindgen)
+			install_packages
+			return
+		fi
+	fi
 	have cargo || die "there is no cargo to build bindgen with" "install cargo 1.85 or later"
 	say "building bindgen $BINDGEN_VERSION; the log is $LOG/bindgen.log"
 	cargo_home
-	CARGO_TARGET_DIR=$BUILD/tools/bindgen-target RUSTC=/usr/bin/rustc \
+	CARGO_TARGET_DIR=$BUILD/tools/bindgen-target RUSTC=$RUSTC \
 		cargo install --locked "bindgen-cli@$BINDGEN_VERSION" --root "$BUILD/tools/cargo" \
 		> "$LOG/bindgen.log" 2>&1 || {
 		tail -n 15 "$LOG/bindgen.log" >&2
@@ -120,8 +142,21 @@ install_busybox() {
 	rm -rf "$unpacked"
 }
 
+# Those that are given may be others than the kernel can be built with, which the
+# kernel says; not even to be there is said here.
+require_toolchain() {
+	local program
+
+	for program in "$(llvm clang)" "$(llvm ld.lld)" "$(llvm llvm-config)" "$RUSTC"; do
+		have "$program" || die "there is no $program" \
+			"LLVM=$LLVM and RUSTC=$RUSTC say where the toolchain is: LLVM= is a suffix" \
+			"of its programs' names, or their directory, with a slash behind"
+	done
+}
+
 take_lock
 install_packages
+require_toolchain
 install_bindgen
 [[ -z $guest ]] || install_virtme
 [[ -z $lab ]] || install_busybox

@@ -46,7 +46,7 @@ build_program() {
 	local log=$LOG/bench-program.log
 
 	if ! { kernel_make rust headers &&
-		"clang-$LLVM_VERSION" -O2 -Wall -isystem "$BUILD/rust/usr/include" \
+		"$(llvm clang)" -O2 -Wall -isystem "$BUILD/rust/usr/include" \
 			-o "$RESULTS/$PROGRAM" "$LINUX/$SELFTEST" -lpthread; } > "$log" 2>&1; then
 		tail -n 15 "$log" >&2
 		die "the benchmark program did not build" "the whole log is $log"

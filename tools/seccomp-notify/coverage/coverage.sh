@@ -30,7 +30,7 @@ say 'reading which code is of which lines'
 # Code of the implementation: neither tests, samples nor declarations.
 source_paths | grep -E '\.(rs|c)(\.patch)?$' |
 	grep -vE '^(samples|tools|rust/macros)/|/tests\.rs$' > "$RESULTS/sources"
-"llvm-dwarfdump-$LLVM_VERSION" --debug-line "$VMLINUX" |
+"$(llvm llvm-dwarfdump)" --debug-line "$VMLINUX" |
 	python3 "$TOOLS/coverage/coverage.py" lines "$TOP" "$LINUX" "$RESULTS"
 
 if ! kernel_make "$FLAVOUR" kselftest-install TARGETS=seccomp KSFT_INSTALL_PATH="$KSELFTEST" \

@@ -16,7 +16,7 @@ mkdir -p "$BUILD/run"
 kernel_make "$flavour" headers > "$LOG/headers.log" 2>&1 ||
 	die "the kernel's headers could not be made" "the log is $LOG/headers.log"
 for source in "$TOOLS/demo/demo.c" "$LINUX"/samples/seccomp/user-trap{,-signaled,-launcher,-send-recv}.c; do
-	"clang-$LLVM_VERSION" -O2 -Wall -isystem "$BUILD/$flavour/usr/include" \
+	"$(llvm clang)" -O2 -Wall -isystem "$BUILD/$flavour/usr/include" \
 		-o "$BUILD/run/$(basename "$source" .c)" "$source"
 done
 

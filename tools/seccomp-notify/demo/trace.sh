@@ -15,7 +15,7 @@ flavour=$(flavour_of)
 mkdir -p "$BUILD/run"
 kernel_make "$flavour" headers > "$LOG/headers.log" 2>&1 ||
 	die "the kernel's headers could not be made" "the log is $LOG/headers.log"
-"clang-$LLVM_VERSION" -O2 -Wall -isystem "$BUILD/$flavour/usr/include" \
+"$(llvm clang)" -O2 -Wall -isystem "$BUILD/$flavour/usr/include" \
 	-o "$BUILD/run/seccomp_notify_bench" \
 	"$LINUX/tools/testing/selftests/seccomp/seccomp_notify_bench.c"
 

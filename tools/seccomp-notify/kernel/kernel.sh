@@ -62,8 +62,12 @@ configure() {
 		# A new option of ours takes its default quietly.
 		return
 	fi
+	kernel_make "$flavour" rustavailable > "$log" 2>&1 || {
+		grep '^\*\*\*' "$log" >&2 || tail -n 5 "$log" >&2
+		die "this toolchain cannot build Rust for the kernel" "the log is $log"
+	}
 	rm -f "$out/.fragments"
-	(cd "$LINUX" && ARCH=x86_64 LLVM="-$LLVM_VERSION" \
+	(cd "$LINUX" && ARCH=x86_64 LLVM="$LLVM" \
 		scripts/kconfig/merge_config.sh "${rest[@]}" -Q -O "$out" "${fragments[@]}") > "$log" 2>&1 || {
 		tail -n 20 "$log" >&2
 		die "the $flavour kernel could not be configured" "the log is $log"

@@ -152,8 +152,8 @@ while IFS= read -r commit; do
 	bad=()
 	git -C "$repo" -c advice.detachedHead=false checkout -q "$commit"
 	# What decides whether it is good: the files, and what is asked for.
-	key=$({ git -C "$repo" rev-parse 'HEAD^{tree}'; echo "$BASE_VERSION $LLVM_VERSION"
-		fragments off; fragments on; rustc -V; } | sha256sum | cut -c 1-32)
+	key=$({ git -C "$repo" rev-parse 'HEAD^{tree}'; echo "$BASE_VERSION"; "$(llvm clang)" --version
+		fragments off; fragments on; "$RUSTC" -V; } | sha256sum | cut -c 1-32)
 	printf '%-4s' "$number"
 	if grep -q "^$key\$" "$good"; then
 		printf ' %-9s %-9s %-9s %-9s %6s' ok ok ok ok ''

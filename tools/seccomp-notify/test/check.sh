@@ -110,8 +110,9 @@ check_rustfmt() {
 # what they write. "make CLIPPY=1" would put other code into that kernel, or
 # take one of its own. What clippy says of the base's files is theirs.
 check_clippy() {
-	local out=$BUILD/kunit log=$LOG/clippy.log ours object command
+	local out=$BUILD/kunit log=$LOG/clippy.log ours object command driver
 
+	driver=$(beside_rustc clippy-driver)
 	{ "$TOOLS/kernel/kernel.sh" kunit config &&
 		kernel_make kunit -j"$(nproc)" rust/kernel.o samples/rust/ kernel/seccomp_notify/; } \
 		> "$log" 2>&1 || { tail -n 15 "$log"; return; }
@@ -119,8 +120,8 @@ check_clippy() {
 	for object in rust/libmacros.so rust/kernel.o samples/rust/rust_{anon_inode,misc_device}.o \
 		kernel/seccomp_notify/seccomp_notify.o; do
 		command=$(sed -n '1s/^savedcmd_[^ ]* := *//p' "$out/${object%/*}/.${object##*/}.cmd")
-		command=$(sed -E 's#;.*##; s# --emit=[^ ]*##g; s#/usr/bin/rustc #/usr/bin/clippy-driver #' <<< "$command")
-		[[ $command == *'/usr/bin/clippy-driver '* ]] || printf 'no command of rustc made %s\n' "$object"
+		command=$(sed -E "s#;.*##; s# --emit=[^ ]*##g; s#(^| )$RUSTC #\\1$driver #" <<< "$command")
+		[[ $command == *"$driver "* ]] || printf 'no command of rustc made %s\n' "$object"
 		(cd "$out" && RUSTC_BOOTSTRAP=1 CLIPPY_CONF_DIR=$LINUX \
 			bash -c "$command --emit=metadata=$LOG/clippy.rmeta") >> "$log" 2>&1 ||
 			printf 'clippy did not get through %s, see %s\n' "$object" "$log"
@@ -136,7 +137,7 @@ check_host_clippy() {
 	(
 		cd "$TOOLS/host"
 		cargo_home
-		export CARGO_TARGET_DIR=$BUILD/host RUSTC=/usr/bin/rustc
+		export CARGO_TARGET_DIR=$BUILD/host RUSTC
 		cargo clippy --workspace --locked --quiet --all-targets -- -D warnings 2>&1
 		for threads in shuttle loom; do
 			cargo clippy --package seccomp_notify --features "$threads" --locked --quiet \

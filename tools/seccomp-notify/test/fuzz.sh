@@ -41,7 +41,7 @@ take_lock
 mkdir -p "$fuzz"
 kernel_make "$flavour" headers > "$LOG/headers.log" 2>&1 ||
 	die "the kernel's headers could not be made" "the log is $LOG/headers.log"
-"clang-$LLVM_VERSION" -O2 -Wall -D_GNU_SOURCE= -isystem "$BUILD/$flavour/usr/include" \
+"$(llvm clang)" -O2 -Wall -D_GNU_SOURCE= -isystem "$BUILD/$flavour/usr/include" \
 	-o "$fuzz/notify_fuzz" "$LINUX/tools/testing/selftests/seccomp/notify_fuzz.c" -lpthread
 
 failed=0

@@ -40,7 +40,7 @@ mkdir -p "$copy/tree"
 (cd "$TOP" && cp -a --parents Documentation kernel/seccomp_notify rust/kernel rust/macros \
 	tools/seccomp-notify/host "$copy/tree")
 cargo_home
-export CARGO_TARGET_DIR=$copy/target RUSTC=/usr/bin/rustc
+export CARGO_TARGET_DIR=$copy/target RUSTC
 export SCHEDULES=${SCHEDULES:-200} DFS=${DFS:-200}
 
 # It looks for sources where cargo has them by default.

@@ -39,7 +39,7 @@ compare() {
 	local status=0 section what
 	local -a sections
 
-	mapfile -t sections < <("llvm-readelf-$LLVM_VERSION" -SW "$work/base.o" "$work/ours.o" |
+	mapfile -t sections < <("$(llvm llvm-readelf)" -SW "$work/base.o" "$work/ours.o" |
 		sed -n 's/^ *\[ *[0-9]*\] *\([^ ]*\) *PROGBITS.*/\1/p' | sort -u)
 	for section in "${sections[@]}"; do
 		case $section in
@@ -47,7 +47,7 @@ compare() {
 		__bug_table | .debug* | .comment | .llvm_addrsig) continue ;;
 		esac
 		for what in base ours; do
-			"llvm-objcopy-$LLVM_VERSION" -O binary --only-section="$section" --set-section-flags "$section=alloc" \
+			"$(llvm llvm-objcopy)" -O binary --only-section="$section" --set-section-flags "$section=alloc" \
 				"$work/$what.o" "$work/$what.bin" 2> /dev/null || : > "$work/$what.bin"
 		done
 		if cmp -s "$work/base.bin" "$work/ours.bin"; then
@@ -59,7 +59,7 @@ compare() {
 	done
 	# Bytes leave relocations out: what calls what is in the disassembly.
 	for what in base ours; do
-		"llvm-objdump-$LLVM_VERSION" -dr --no-addresses --no-show-raw-insn "$work/$what.o" |
+		"$(llvm llvm-objdump)" -dr --no-addresses --no-show-raw-insn "$work/$what.o" |
 			sed 1,3d > "$work/$what.s"
 	done
 	diff -u "$work/base.s" "$work/ours.s" > "$work/diff" || {

@@ -85,7 +85,8 @@ bench_check() { QUICK=1 "$TOOLS/bench/bench.sh"; }
 demo_check() { TAKEOVERS=500 "$TOOLS/demo/run.sh" && "$TOOLS/demo/trace.sh"; }
 host_check() {
 	cd "$TOOLS/host" || return
-	export CARGO_TARGET_DIR=$BUILD/host RUSTC=/usr/bin/rustc RUSTDOC=/usr/bin/rustdoc
+	export CARGO_TARGET_DIR=$BUILD/host RUSTC RUSTDOC
+	RUSTDOC=$(beside_rustc rustdoc)
 	cargo_home
 	local status=0
 
