@@ -13,7 +13,9 @@ BUILD=$(cd "$BUILD" && pwd -P)
 BASE=$BUILD/base		# the base tree as it came, never changed
 LINUX=$BUILD/linux		# the base tree with this project's sources
 LOG=$BUILD/log
+SYSROOT=$BUILD/tools/arm64	# what programs for arm64 are built with, and run on
 IMPL=${IMPL:-rust}
+ARCH=${ARCH:-x86_64}
 KDIR=${KDIR:-}
 DEBUG=${DEBUG:-}
 V=${V:-}
@@ -30,7 +32,7 @@ MUTANTS_VERSION=27.1.0
 LLVM=${LLVM:--$LLVM_VERSION}
 RUSTC=${RUSTC:-/usr/bin/rustc}
 BINDGEN=${BINDGEN:-bindgen}
-export BASE LINUX BASE_VERSION BINDGEN_VERSION BINDGEN_OLDEST MUTANTS_VERSION VIRTME_VERSION KDIR DEBUG V IMPL
+export BASE LINUX SYSROOT BASE_VERSION BINDGEN_VERSION BINDGEN_OLDEST MUTANTS_VERSION VIRTME_VERSION KDIR DEBUG V IMPL ARCH
 
 # Tools this project built come first, then the system's: a toolchain in
 # someone's home directory is not the one the kernel was tried with.
@@ -103,12 +105,18 @@ flavour_of() {
 	rust | c) ;;
 	*) die "IMPL=${1:-$IMPL} is not an implementation" "use IMPL=rust or IMPL=c" ;;
 	esac
-	printf '%s%s\n' "$(debug_prefix)" "${1:-$IMPL}"
+	printf '%s%s\n' "$(flavour_prefix)" "${1:-$IMPL}"
 }
 
-# The kernels that find what others do not, by what DEBUG says. The fragment of
-# each has its name.
-debug_prefix() {
+# What is before the implementation in the name of a flavour: the architecture that
+# ARCH says, and the kind of kernel that finds what others do not, by what DEBUG says.
+# The fragments of each have its name.
+flavour_prefix() {
+	case $ARCH in
+	x86_64) ;;
+	arm64) printf 'arm64-' ;;
+	*) die "ARCH=$ARCH is no architecture this was tried on" "use ARCH=x86_64 or ARCH=arm64" ;;
+	esac
 	case $DEBUG in
 	'') ;;
 	1) printf 'debug-' ;;
@@ -122,7 +130,8 @@ debug_prefix() {
 # configuration, of somebody's.
 flavour_fragments() {
 	local config=$TOOLS/kernel name=$1 kind
-	local -a list=("$config/lean.config" "$LINUX/tools/testing/selftests/seccomp/config")
+	local -a list=("$config/lean.config" "$LINUX/tools/testing/selftests/seccomp/config"
+		"$config/$(arch_of "$name").config")
 
 	if [[ $name == package/* && -n ${CONFIG:-} ]]; then
 		list=("$CONFIG" "$config/package.config")
@@ -130,6 +139,7 @@ flavour_fragments() {
 		list+=("$config/debian.config")
 	fi
 	name=${name#package/}
+	name=${name#arm64-}
 	for kind in debug kcsan rt cov; do
 		[[ $name != "$kind"-* ]] || list+=("$config/$kind.config")
 		name=${name#"$kind"-}
@@ -139,7 +149,7 @@ flavour_fragments() {
 	rust-outline) list+=("$config/rust.config" "$config/outline.config") ;;
 	c) list+=("$config/c.config") ;;
 	kunit) list+=("$LINUX/kernel/seccomp_notify/.kunitconfig" "$config/kunit.config") ;;
-	*) die "no kernel is called $1" "there are: rust c kunit rust-outline, and all of them with debug- kcsan- rt- cov- or package/ before" ;;
+	*) die "no kernel is called $1" "there are: rust c kunit rust-outline, and all of them with debug- kcsan- rt- cov- or package/ before, and arm64- before that" ;;
 	esac
 	[[ ! -e $TOOLS/tree/$(base_version "$BASE")/config ]] || list+=("$TOOLS/tree/$(base_version "$BASE")/config")
 	# What "make menuconfig" changed.
@@ -153,7 +163,35 @@ flavour_fragments() {
 # shellcheck disable=SC2034
 DEBUG_ARGS=no5lvl
 
-image_of() { printf '%s/%s/arch/x86/boot/bzImage\n' "$BUILD" "$1"; }
+arch_of() {
+	case $1 in
+	arm64-*) echo arm64 ;;
+	*) echo x86_64 ;;
+	esac
+}
+
+image_of() {
+	case $(arch_of "$1") in
+	arm64) printf '%s/%s/arch/arm64/boot/Image\n' "$BUILD" "$1" ;;
+	*) printf '%s/%s/arch/x86/boot/bzImage\n' "$BUILD" "$1" ;;
+	esac
+}
+
+# qemu_of <flavour>: QEMU's program and the machine, and where the kernel's console
+# is there
+qemu_of() {
+	case $(arch_of "$1") in
+	arm64) echo qemu-system-aarch64 -M virt -cpu max,pauth-impdef=on ;;
+	*) echo qemu-system-x86_64 -M q35 -cpu max ;;
+	esac
+}
+
+console_of() {
+	case $(arch_of "$1") in
+	arm64) echo ttyAMA0 ;;
+	*) echo ttyS0 ;;
+	esac
+}
 
 # make(1) in the kernel tree, as every build here calls it.
 kernel_make() {
@@ -164,9 +202,18 @@ kernel_make() {
 	env -u DEBUG LIBCLANG_PATH="${LIBCLANG_PATH:-$("$(llvm llvm-config)" --libdir)}" \
 		KBUILD_BUILD_TIMESTAMP='2026-01-01' KBUILD_BUILD_USER=seccomp-notify \
 		KBUILD_BUILD_HOST=build KBUILD_BUILD_VERSION=1 \
-		make -C "$LINUX" O="$BUILD/$flavour" ARCH=x86_64 LLVM="$LLVM" \
+		make -C "$LINUX" O="$BUILD/$flavour" ARCH="$(arch_of "$flavour")" LLVM="$LLVM" \
 		RUSTC="$RUSTC" RUSTDOC="$(beside_rustc rustdoc)" RUSTFMT="$(beside_rustc rustfmt)" \
 		CLIPPY_DRIVER="$(beside_rustc clippy-driver)" BINDGEN="$BINDGEN" "$@"
+}
+
+# adopt_objects <directory> <copy> <tree>: objects that were built of a tree, for
+# another directory and $LINUX. make(1) compares commands, too, and some name both.
+adopt_objects() {
+	cp -a --reflink=auto "$1" "$2.new"
+	find "$2.new" -name '.*.cmd' -exec sed -i -E \
+		-e "s#$1([^-[:alnum:]]|\$)#$2\\1#g" -e "s#$3([^-[:alnum:]]|\$)#$LINUX\\1#g" {} +
+	mv "$2.new" "$2"
 }
 
 # What cargo downloads stays under build/; where it downloads from is the
@@ -178,4 +225,30 @@ cargo_home() {
 	for name in config.toml credentials.toml; do
 		[[ ! -e $user/$name || $user -ef $CARGO_HOME ]] || ln -sf "$user/$name" "$CARGO_HOME/$name"
 	done
+}
+
+# Where apt gets Debian from.
+debian_mirror() {
+	local -a targets=(apt-get indextargets --format '$(REPO_URI)'
+		'Created-By: Packages' 'Origin: Debian' 'Label: Debian')
+	local mirror
+
+	mirror=$("${targets[@]}" | sort -u | head -n 1)
+	if [[ -z $mirror ]] && ((EUID == 0)); then
+		apt-get update > "$LOG/apt.log" 2>&1 || true
+		mirror=$("${targets[@]}" | sort -u | head -n 1)
+	fi
+	printf '%s\n' "$mirror"
+}
+
+# private_apt <directory> <suite>: leaves in the array apt a command that knows that
+# suite alone, and keeps what it knows in that directory
+private_apt() {
+	# shellcheck disable=SC2034
+	apt=(apt-get -o "Dir::Etc::sourcelist=$1/sources.list" -o Dir::Etc::sourceparts=/dev/null
+		-o "Dir::State::lists=$1/lists" -o "Dir::Cache=$1/cache"
+		-o "APT::Sandbox::User=$(id -un)" -q)
+	mkdir -p "$1/lists/partial" "$1/cache/archives/partial"
+	printf 'deb [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] %s %s main\n' \
+		"$(debian_mirror)" "$2" > "$1/sources.list"
 }

@@ -5,7 +5,7 @@
 # missing, bindgen, virtme-ng and a static busybox.  The last three lie under
 # build/.
 #
-# usage: setup.sh [build|guest|test|check|series|docs|lab|package|boot]...	(build always)
+# usage: setup.sh [build|guest|test|check|series|docs|lab|arm64|package|boot]...	(build always)
 
 set -euo pipefail
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
@@ -24,11 +24,13 @@ packages_series=(git)
 # Not all of what dpkg-checkbuilddeps would ask for: gcc builds nothing here.
 packages_package=(debhelper dpkg-dev kmod libdw-dev)
 packages_boot=(debootstrap)
+packages_arm64=(qemu-system-arm)
 packages_docs=(graphviz groff-base mandoc python3-sphinx python3-yaml)
 
 wanted=("${packages_build[@]}")
 guest=
 lab=
+arm64=
 for group in "$@"; do
 	case $group in
 	build) ;;
@@ -38,6 +40,7 @@ for group in "$@"; do
 	series) wanted+=("${packages_series[@]}") ;;
 	docs) wanted+=("${packages_docs[@]}") ;;
 	lab) lab=1 ;;
+	arm64) wanted+=("${packages_arm64[@]}"); arm64=1 ;;
 	boot) wanted+=("${packages_boot[@]}") ;;
 	package) wanted+=("${packages_package[@]}") ;;
 	*) die "setup.sh knows no group $group" ;;
@@ -154,9 +157,40 @@ require_toolchain() {
 	done
 }
 
+# What programs for another architecture are built with and linked to, and the
+# busybox for it: unpacked, as nothing of it runs here.
+install_sysroot() {
+	local suite libgcc deb
+	local -a apt
+
+	[[ ! -e $SYSROOT/usr/bin/timeout ]] || return 0
+	say "fetching what programs for arm64 need; the log is $LOG/arm64.log"
+	suite=$(sed -n 's/^VERSION_CODENAME=//p' /etc/os-release)
+	private_apt "$BUILD/apt-arm64" "$suite"
+	apt+=(-o APT::Architecture=arm64 -o APT::Architectures::=arm64)
+	if ! (
+		set -e
+		cd "$BUILD/apt-arm64"
+		"${apt[@]}" update
+		libgcc=$(apt-cache "${apt[@]:1}" pkgnames libgcc- | grep -E '^libgcc-[0-9]+-dev$' |
+			sort -V | tail -n 1)
+		rm -rf ./*.deb "$SYSROOT.new"
+		"${apt[@]}" download busybox-static coreutils "$libgcc" libc6 libc6-dev libcap2 \
+			libcap-dev linux-libc-dev libgcc-s1
+		for deb in *.deb; do
+			dpkg-deb -x "$deb" "$SYSROOT.new"
+		done
+		mv "$SYSROOT.new" "$SYSROOT"
+	) > "$LOG/arm64.log" 2>&1; then
+		tail -n 15 "$LOG/arm64.log" >&2
+		die "what programs for arm64 need could not be fetched" "the whole log is $LOG/arm64.log"
+	fi
+}
+
 take_lock
 install_packages
 require_toolchain
 install_bindgen
 [[ -z $guest ]] || install_virtme
 [[ -z $lab ]] || install_busybox
+[[ -z $arm64 ]] || install_sysroot

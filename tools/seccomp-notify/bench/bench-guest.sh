@@ -10,7 +10,7 @@ set -euo pipefail
 
 # Room for 100,000 targets and what traces them; a program in memory starts fast.
 sysctl -q kernel.threads-max=130000 kernel.pid_max=200000
-mountpoint -q /sys/kernel/tracing || mount -t tracefs tracefs /sys/kernel/tracing
+[[ -d /sys/kernel/tracing/events ]] || mount -t tracefs tracefs /sys/kernel/tracing
 cp "$1" /dev/shm/program
 output=$2
 shift 2
@@ -23,5 +23,5 @@ sleep 5
 status=0
 /dev/shm/program "$@" > /dev/shm/output || status=$?
 cat /dev/shm/output
-((status == 0))
+[[ $status == 0 ]]
 cp /dev/shm/output "$output"

@@ -15,6 +15,8 @@
 # QUICK=1 takes fewer round trips, and nothing twice but what varies, and draws
 # nothing.
 #
+# ARCH=arm64 counts in guests of that one, beside what was counted before on x86-64.
+#
 # usage: bench.sh
 
 set -euo pipefail
@@ -22,6 +24,13 @@ set -euo pipefail
 
 QUICK=${QUICK:-}
 RESULTS=$BUILD/bench
+prefix=
+foreign=()
+if [[ $ARCH != x86_64 ]]; then
+	RESULTS=$BUILD/bench-$ARCH
+	prefix=$ARCH-
+	foreign=(--target=aarch64-linux-gnu "--sysroot=$SYSROOT" -fuse-ld=lld)
+fi
 PROGRAM=seccomp_notify_bench
 SELFTEST=tools/testing/selftests/seccomp/$PROGRAM.c
 MATPLOTLIB_VERSION=3.10.0
@@ -45,8 +54,8 @@ fi
 build_program() {
 	local log=$LOG/bench-program.log
 
-	if ! { kernel_make rust headers &&
-		"$(llvm clang)" -O2 -Wall -isystem "$BUILD/rust/usr/include" \
+	if ! { kernel_make "${prefix}rust" headers &&
+		"$(llvm clang)" "${foreign[@]}" -O2 -Wall -isystem "$BUILD/${prefix}rust/usr/include" \
 			-o "$RESULTS/$PROGRAM" "$LINUX/$SELFTEST" -lpthread; } > "$log" 2>&1; then
 		tail -n 15 "$log" >&2
 		die "the benchmark program did not build" "the whole log is $log"
@@ -64,16 +73,30 @@ install_matplotlib() {
 	}
 }
 
+# in_guest <name of the run> <flavour> <guest script> <arguments of it> [<option of vm.sh>]...
+in_guest() {
+	local name=$1 flavour=$2 script=$3 arguments=$4
+	local -a how=(--flavour "$prefix$flavour" --memory 4G --timeout 900 --console "$RESULTS/$name.dmesg")
+	shift 4
+
+	if [[ $ARCH == x86_64 ]]; then
+		# Its output comes as a file: where the clock leaps over idle time, the
+		# guest's udev can be late with the port that its terminal output takes.
+		"$TOOLS/vm/vm.sh" "${how[@]}" --rw "$RESULTS" "$@" exec \
+			"$(printf '%q ' bash "$TOOLS/bench/$script" "$RESULTS/$PROGRAM" "$RESULTS/$name.txt") $arguments"
+	else
+		"$TOOLS/lab/boot.sh" "${how[@]}" "$@" "$RESULTS/root.cpio.gz" \
+			"sh /kselftest/$script /kselftest/$PROGRAM /dev/null $arguments" | tee "$RESULTS/$name.txt.new" &&
+			mv "$RESULTS/$name.txt.new" "$RESULTS/$name.txt"
+	fi
+}
+
 # measure <name of the run> <flavour> <guest script> <arguments of it> [<option of vm.sh>]...
 measure() {
 	local name=$1 flavour=$2 script=$3 arguments=$4 started=$SECONDS status=0
 	shift 4
 
-	# Its output comes as a file: where the clock leaps over idle time, the
-	# guest's udev can be late with the port that its terminal output takes.
-	"$TOOLS/vm/vm.sh" --flavour "$flavour" --memory 4G --timeout 900 --console "$RESULTS/$name.dmesg" \
-		--rw "$RESULTS" "$@" exec \
-		"$(printf '%q ' bash "$TOOLS/bench/$script" "$RESULTS/$PROGRAM" "$RESULTS/$name.txt") $arguments" \
+	in_guest "$name" "$flavour" "$script" "$arguments" "$@" \
 		< /dev/null > "$RESULTS/$name.out" 2>&1 || status=$?
 	if [[ ! -s $RESULTS/$name.txt ]]; then
 		tail -n 15 "$RESULTS/$name.out" "$RESULTS/$name.dmesg" >&2
@@ -104,17 +127,33 @@ in_pairs() {
 	return "$status"
 }
 
+commit() { git -C "$TOP" describe --always --dirty --abbrev=12 2> /dev/null || echo unknown; }
+
 take_lock
-"$TOOLS/setup.sh" build guest
+"$TOOLS/setup.sh" build guest ${prefix:+"$ARCH"}
 flavours=(c rust)
 # What inline helpers are worth.
-[[ -n $QUICK ]] || flavours+=(rust-outline)
+[[ -n $QUICK$prefix ]] || flavours+=(rust-outline)
 for flavour in "${flavours[@]}"; do
-	DEBUG='' "$TOOLS/kernel/kernel.sh" "$flavour"
+	DEBUG='' "$TOOLS/kernel/kernel.sh" "$prefix$flavour"
 done
 mkdir -p "$RESULTS"
 rm -f "$RESULTS"/*.{txt,out,dmesg,md}
 build_program
+if [[ -n $prefix ]]; then
+	# There is nothing to be timed or drawn there.
+	mkdir -p "$RESULTS/programs"
+	cp "$RESULTS/$PROGRAM" "$TOOLS/bench/bench-guest.sh" "$RESULTS/programs"
+	"$TOOLS/lab/root.sh" "${prefix}rust" "$RESULTS/programs" "$RESULTS/root.cpio.gz" > "$LOG/bench-root.log" 2>&1
+	in_pairs icount-1 "-r $rounds"
+	in_pairs icount-2 "-r $rounds $again"
+	in_pairs smp "-r $smp_rounds smp" --cpus 4
+	beside=$BUILD/bench/results.json
+	[[ -e $beside ]] || beside=
+	python3 "$TOOLS/bench/bench.py" --no-chart ${beside:+--beside "$beside"} \
+		--commit "$(commit)" --rounds "$rounds" "$RESULTS"
+	exit
+fi
 [[ -n $QUICK ]] || install_matplotlib
 
 in_pairs icount-1 "-r $rounds"
@@ -141,7 +180,6 @@ if [[ -z $QUICK ]]; then
 	done
 fi
 
-commit=$(git -C "$TOP" describe --always --dirty --abbrev=12 2> /dev/null || echo unknown)
 python=python3
 [[ -n $QUICK ]] || python=$BUILD/venv/bin/python
-"$python" "$TOOLS/bench/bench.py" ${QUICK:+--no-chart} --commit "$commit" --rounds "$rounds" "$RESULTS"
+"$python" "$TOOLS/bench/bench.py" ${QUICK:+--no-chart} --commit "$(commit)" --rounds "$rounds" "$RESULTS"

@@ -3,7 +3,7 @@
 #
 # Builds one flavour of the kernel: lays the sources, configures, makes.
 #
-# usage: kernel.sh [[debug-|kcsan-|rt-|cov-](rust|c|kunit|rust-outline)] [config|menuconfig]
+# usage: kernel.sh [[arm64-][debug-|kcsan-|rt-|cov-](rust|c|kunit|rust-outline)] [config|menuconfig]
 #        kernel.sh package/(rust|c) [package|config]
 #
 # The full log is build/log/kernel-<flavour>.log.
@@ -20,14 +20,14 @@ log=$LOG/kernel-$name.log
 jobs=$(nproc)
 
 # Start from a built neighbour, so that only what the configuration changes is
-# built again.  make(1) compares commands too, and some name the directory.
+# built again.
 seed() {
 	local from kind=''
 
 	[[ ! -e $out/vmlinux ]] || return 0
 	# Of somebody's configuration, next to nothing is the same.
 	[[ $flavour != package/* || -z ${CONFIG:-} ]] || return 0
-	[[ $flavour != @(debug|kcsan|rt|cov)-* ]] || kind=${flavour%%-*}-
+	[[ ! $flavour =~ ^(arm64-)?((debug|kcsan|rt|cov)-)? ]] || kind=${BASH_REMATCH[0]}
 	case ${flavour#"$kind"} in
 	rust) from=${kind}c ;;
 	*) from=${kind}rust ;;
@@ -36,8 +36,7 @@ seed() {
 	say "$flavour: starting from the $from kernel's objects"
 	rm -rf "$out"
 	mkdir -p "$(dirname "$out")"
-	cp -a --reflink=auto "$BUILD/$from" "$out"
-	find "$out" -name '.*.cmd' -exec sed -i -E "s#$BUILD/$from([^-[:alnum:]]|\$)#$out\\1#g" {} +
+	adopt_objects "$BUILD/$from" "$out" "$LINUX"
 	rm -f "$out/.fragments"
 	touch "$out/.seeded"
 }
@@ -67,7 +66,7 @@ configure() {
 		die "this toolchain cannot build Rust for the kernel" "the log is $log"
 	}
 	rm -f "$out/.fragments"
-	(cd "$LINUX" && ARCH=x86_64 LLVM="$LLVM" \
+	(cd "$LINUX" && ARCH="$(arch_of "$flavour")" LLVM="$LLVM" \
 		scripts/kconfig/merge_config.sh "${rest[@]}" -Q -O "$out" "${fragments[@]}") > "$log" 2>&1 || {
 		tail -n 20 "$log" >&2
 		die "the $flavour kernel could not be configured" "the log is $log"
@@ -171,7 +170,7 @@ configure
 case $goal in
 config) ;;
 menuconfig) menuconfig ;;
-build) build bzImage ;;
+build) build "$(basename "$(image_of "$flavour")")" ;;
 package)
 	# Without the package that has debug information.
 	export LOCALVERSION=-seccomp-${flavour#package/}

@@ -26,7 +26,8 @@ failed=0
 # yet is not asked for.
 fragments() {
 	local kind=$1
-	local -a list=("$TOOLS/kernel/lean.config" "$ours/tools/testing/selftests/seccomp/config")
+	local -a list=("$TOOLS/kernel/lean.config" "$ours/tools/testing/selftests/seccomp/config"
+		"$TOOLS/kernel/x86_64.config")
 
 	case $kind in
 	off) list+=("$TOOLS/kernel/c.config") ;;
@@ -36,8 +37,7 @@ fragments() {
 }
 
 # Objects that were built from the project's tree are those of this one, where
-# the files are the same: only what is not is newer than they are. make(1)
-# compares commands, too, and some name the directory.
+# the files are the same: only what is not is newer than they are.
 seed() {
 	local out=$check/$1 from=$BUILD/$2 path
 
@@ -52,10 +52,7 @@ seed() {
 		fi
 	done < "$check/paths"
 	say "series: starting from the $2 kernel's objects"
-	cp -a --reflink=auto "$from" "$out.new"
-	find "$out.new" -name '.*.cmd' -exec sed -i -E \
-		-e "s#$from([^-[:alnum:]]|\$)#$out\\1#g" -e "s#$ours([^-[:alnum:]]|\$)#$LINUX\\1#g" {} +
-	mv "$out.new" "$out"
+	adopt_objects "$from" "$out" "$ours"
 }
 
 # The base tree, with the touched files as they are in the repository: make(1)

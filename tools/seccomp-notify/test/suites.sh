@@ -10,7 +10,7 @@ SKIPS=$TOOLS/test/expected-skips
 # A kernel that checks itself takes its time.
 slow=${DEBUG:+4}
 slow=${slow:-1}
-prefix=$(debug_prefix)
+prefix=$(flavour_prefix)
 
 runs=0
 passed=0
@@ -113,10 +113,12 @@ miri_check() {
 # It needs no files and no init: it tests, and ends. kunit.py would boot it with
 # KVM wherever /dev/kvm opens, and it may open and not work.
 kunit_guest() {
-	timeout -k 5 $((300 * slow)) qemu-system-x86_64 -kernel "$1" -M q35 -cpu max \
-		-smp 2 -m $((512 * slow))M -display none -no-reboot -net none \
-		-serial "file:$2" -monitor none \
-		-append "console=ttyS0 kunit.enable=1 kunit.autorun=1 kunit_shutdown=reboot panic=-1 ${DEBUG:+$DEBUG_ARGS}" < /dev/null
+	local -a qemu
+
+	mapfile -t qemu < <(qemu_of "${prefix}kunit" | tr ' ' '\n')
+	timeout -k 5 $((300 * slow)) "${qemu[@]}" -kernel "$1" -smp 2 -m $((512 * slow))M -display none \
+		-no-reboot -net none -serial "file:$2" -monitor none \
+		-append "console=$(console_of "${prefix}kunit") kunit.enable=1 kunit.autorun=1 kunit_shutdown=reboot panic=-1 ${DEBUG:+$DEBUG_ARGS}" < /dev/null
 }
 
 run_runner() {
@@ -208,10 +210,14 @@ missing() {
 # The selftests as kselftest installs them: with its runner, and a list.
 build_selftests() {
 	local log=$LOG/kselftest.log
+	local -a foreign=()
 
+	[[ $ARCH != arm64 ]] || foreign=(USERCFLAGS="--sysroot=$SYSROOT" USERLDFLAGS='-fuse-ld=lld')
 	rm -rf "$KSELFTEST"
 	kernel_make "${prefix}rust" kselftest-install TARGETS=seccomp KSFT_INSTALL_PATH="$KSELFTEST" \
-		FORCE_TARGETS=1 > "$log" 2>&1 && return
+		FORCE_TARGETS=1 "${foreign[@]}" > "$log" 2>&1 &&
+		{ [[ $ARCH == x86_64 ]] || "$TOOLS/lab/root.sh" "${prefix}rust" "$KSELFTEST" "$RESULTS/root.cpio.gz" >> "$log" 2>&1; } &&
+		return
 	tail -n 15 "$log" | sed 's/^/    /'
 	note kselftest - "the programs did not build, see $log"
 	return 1
@@ -244,10 +250,16 @@ run_selftests() {
 	# this kernel is slower.
 	timeout=$(sed -n 's/^timeout=//p' "$KSELFTEST/seccomp/settings")
 	rm -f "$name.ktap" "$name.dmesg"
-	guest --flavour "$flavour" --cpus "$cpus" --timeout $((900 * slow)) --console "$name.dmesg" \
-		exec "KSELFTEST_SECCOMP_BPF_ARGS='$capped' $(printf '%q ' bash "$TOOLS/test/selftest-guest.sh" \
-		"$KSELFTEST") -o $((timeout * slow)) $programs" \
-		< /dev/null > "$name.ktap" 2> "$name.stderr" || status=$?
+	if [[ $ARCH == x86_64 ]]; then
+		guest --flavour "$flavour" --cpus "$cpus" --timeout $((900 * slow)) --console "$name.dmesg" \
+			exec "KSELFTEST_SECCOMP_BPF_ARGS='$capped' $(printf '%q ' bash "$TOOLS/test/selftest-guest.sh" \
+			"$KSELFTEST") -o $((timeout * slow)) $programs"
+	else
+		# This machine's files are not for that one.
+		"$TOOLS/lab/boot.sh" --flavour "$flavour" --cpus "$cpus" --timeout $((900 * slow)) \
+			--console "$name.dmesg" "$RESULTS/root.cpio.gz" \
+			"/kselftest/run_kselftest.sh -o $((timeout * slow)) $programs"
+	fi < /dev/null > "$name.ktap" 2> "$name.stderr" || status=$?
 	if [[ $suite == seccomp_bpf && $2 == c && -z $too_slow ]] &&
 		grep -q "$CAPPED: Test terminated by timeout" "$name.ktap"; then
 		too_slow=1

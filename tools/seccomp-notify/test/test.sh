@@ -8,6 +8,8 @@
 # DEBUG=1 builds the kernels with KASAN, lockdep and their like, and runs the
 # suites that need a guest on those.
 #
+# ARCH=arm64 builds those for that one, and boots them as a lab would.
+#
 # REPEAT=N runs those suites N times.
 #
 # usage: test.sh [suite]...	(all; or some of: runner host check build object
@@ -28,11 +30,12 @@ wants() {
 	done
 	return 1
 }
-# What does not depend on how the kernel was configured.
-wants_once() { [[ -z $DEBUG ]] && wants "$1"; }
+# What does not depend on how the kernel was configured, and is for this machine.
+wants_once() { [[ -z $DEBUG && $ARCH == x86_64 ]] && wants "$1"; }
 
+other=${ARCH#x86_64}
 take_lock
-"$TOOLS/setup.sh" build guest test check
+"$TOOLS/setup.sh" build guest test check ${other:+"$other"}
 new_report
 "$TOOLS/tree/apply.sh"
 printf '%-56s %6ds\n' 'the tools and the tree' "$SECONDS"

@@ -49,31 +49,18 @@ copy_kdir() {
 listing() { (cd "$1" && find . ! -type d -printf '%P %s %T@\n' | sort); }
 
 fetch() {
-	local mirror suite deb
-	local -a apt=(apt-get -o "Dir::Etc::sourcelist=$BUILD/apt/sources.list"
-		-o Dir::Etc::sourceparts=/dev/null -o "Dir::State::lists=$BUILD/apt/lists"
-		-o "Dir::Cache=$BUILD/apt/cache" -o APT::Sandbox::User=
-		-o "APT::Sandbox::User=$(id -un)" -q)
+	local suite deb
 
 	have apt-get || die "there is no apt to fetch Linux $BASE_VERSION with" \
 		"unpack Linux $BASE_VERSION somewhere and set KDIR to it"
-	mirror=$(apt-get indextargets --format '$(REPO_URI)' \
-		'Created-By: Packages' 'Origin: Debian' 'Label: Debian' | sort -u | head -n 1)
-	if [[ -z $mirror ]] && ((EUID == 0)); then
-		apt-get update > "$LOG/apt.log" 2>&1 || true
-		mirror=$(apt-get indextargets --format '$(REPO_URI)' \
-			'Created-By: Packages' 'Origin: Debian' 'Label: Debian' | sort -u | head -n 1)
-	fi
-	[[ -n $mirror ]] || die "apt knows no Debian mirror to fetch Linux $BASE_VERSION from" \
+	[[ -n $(debian_mirror) ]] || die "apt knows no Debian mirror to fetch Linux $BASE_VERSION from" \
 		"run apt-get update, or set KDIR to an unpacked Linux $BASE_VERSION"
 
-	mkdir -p "$BUILD/apt/lists/partial" "$BUILD/apt/cache/archives/partial"
-	cd "$BUILD/apt"
 	: > "$LOG/base.log"
 	for suite in "${suites[@]}"; do
 		say "looking for $package in $suite; the log is $LOG/base.log"
-		printf 'deb [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] %s %s main\n' \
-			"$mirror" "$suite" > sources.list
+		private_apt "$BUILD/apt" "$suite"
+		cd "$BUILD/apt"
 		"${apt[@]}" update >> "$LOG/base.log" 2>&1 || continue
 		rm -f "$package"_*.deb
 		say "fetching it"

@@ -223,7 +223,7 @@ TEST_F(last_task, gone_wakes_poll_with_hup)
 	t = spawn_installing(_metadata, &self->sup, install_and_call);
 	ASSERT_EQ(0, recv_notif(&self->sup, &n));
 	run_reader(_metadata, &self->sup, &r, poll_for_nothing);
-	ASSERT_TRUE(WAIT_FOR(sleeps_in(r.tid, __NR_poll, "S")));
+	ASSERT_TRUE(WAIT_FOR(sleeps_in(r.tid, NR_POLL, "S")));
 	kill_and_reap(_metadata, t);
 	join_reader(_metadata, &r);
 	EXPECT_EQ(1, r.ret);

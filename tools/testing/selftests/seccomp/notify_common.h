@@ -66,9 +66,19 @@
 #elif defined(REG_EAX)
 #define NATIVE_ARCH	AUDIT_ARCH_I386
 #define SYSCALL_RESULT(uc)	((uc)->uc_mcontext.gregs[REG_EAX])
+#elif defined(__aarch64__)
+#define NATIVE_ARCH	AUDIT_ARCH_AARCH64
+#define SYSCALL_RESULT(uc)	((uc)->uc_mcontext.regs[0])
 #else
 #define NATIVE_ARCH	0
 #define SYSCALL_RESULT(uc)	((void)(uc), 0)
+#endif
+
+/* What poll() of the C library is. */
+#ifdef __NR_poll
+#define NR_POLL		__NR_poll
+#else
+#define NR_POLL		__NR_ppoll
 #endif
 
 /* Seconds: whatever must happen may take that long. */

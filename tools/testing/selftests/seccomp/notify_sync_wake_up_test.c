@@ -174,7 +174,7 @@ static int wake_poll_in(struct __test_metadata *_metadata)
 {
 	struct target *poller, *t;
 
-	poller = start_waiting(_metadata, move_and_poll, POLLIN, __NR_poll);
+	poller = start_waiting(_metadata, move_and_poll, POLLIN, NR_POLL);
 	t = spawn(_metadata, pair.sup, call_once, 1);
 	reap(_metadata, poller);
 	end_call(_metadata, t);
@@ -186,7 +186,7 @@ static int wake_poll_out(struct __test_metadata *_metadata)
 	struct target *poller, *t;
 	struct seccomp_notif n;
 
-	poller = start_waiting(_metadata, move_and_poll, POLLOUT, __NR_poll);
+	poller = start_waiting(_metadata, move_and_poll, POLLOUT, NR_POLL);
 	/* RECV is what wakes it. */
 	t = spawn_delivered(_metadata, pair.sup, call_once, &n);
 	reap(_metadata, poller);
