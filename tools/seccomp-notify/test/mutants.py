@@ -2,11 +2,16 @@
 
 """Makes the mistakes of a list, one at a time, in a copy of the sources.
 
-usage: mutants.py <list> <copy> <word in the name>... -- <command>...
+usage: mutants.py <list> <copies> <word in the name>... -- <command>...
 
-The command is run in the copy's host directory, with "build" or "test" and the
-file that has the mistake. It has to fail for the second. What does not build is
-no mistake to be noticed. Ends with how many were noticed.
+The copies are "tree", of the sources for the host's tests, and "linux", of the
+kernel with them, for those that need a boot: which is there when the command was
+run with "prepare".
+
+The command is run in the host's directory, with "build" or "test", the file that
+has the mistake, and the selftests that are to notice it if the host's are not. It
+has to fail for the second. What does not build is no mistake to be noticed. Ends
+with how many were noticed.
 """
 
 import pathlib
@@ -19,9 +24,12 @@ def parse(text):
     mutants = []
     for line in text.splitlines():
         if line.startswith("mutant: "):
-            mutants.append({"name": line[8:], "file": "", "old": [], "new": [], "equivalent": ""})
+            mutants.append({"name": line[8:], "file": "", "old": [], "new": [], "equivalent": "",
+                            "boot": ""})
         elif line.startswith("in: "):
             mutants[-1]["file"] = line[4:]
+        elif line.startswith("boot: "):
+            mutants[-1]["boot"] = line[6:]
         elif line.startswith("equivalent: "):
             mutants[-1]["equivalent"] = line[12:]
         elif line.startswith("-"):
@@ -53,13 +61,18 @@ def main():
     split = sys.argv.index("--")
     path, copy, words = sys.argv[1], pathlib.Path(sys.argv[2]), sys.argv[3:split]
     command = sys.argv[split + 1:]
-    host = copy / "tools/seccomp-notify/host"
+    host = copy / "tree/tools/seccomp-notify/host"
     noticed = missed = 0
+    is_prepared = False
 
     for mutant in parse(pathlib.Path(path).read_text(encoding="utf-8")):
         if not all(word in mutant["name"] for word in words):
             continue
-        source = copy / mutant["file"]
+        source = copy / ("linux" if mutant["boot"] else "tree") / mutant["file"]
+        what = [mutant["file"], *mutant["boot"].split()]
+        if mutant["boot"] and not is_prepared:
+            subprocess.run([*command, "prepare"], check=True)
+            is_prepared = True
         before = source.read_text(encoding="utf-8")
         after = mutate(before, mutant)
         if after is None:
@@ -68,8 +81,8 @@ def main():
             continue
         source.write_text(after, encoding="utf-8")
         try:
-            builds, output = succeeds([*command, "build", mutant["file"]], host)
-            survives = builds and succeeds([*command, "test", mutant["file"]], host)[0]
+            builds, output = succeeds([*command, "build", *what], host)
+            survives = builds and succeeds([*command, "test", *what], host)[0]
         finally:
             source.write_text(before, encoding="utf-8")
 

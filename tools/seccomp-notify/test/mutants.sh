@@ -1,8 +1,9 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# make mutants: whether the host's tests notice mistakes in what they test.
-# Those of mutants.list are made one at a time, in a copy of the sources.
+# make mutants: whether the tests notice mistakes in what they test. Those of
+# mutants.list are made one at a time, in a copy of the sources: for the host's
+# tests, and what these cannot see, in a kernel that is booted.
 #
 # EVERY=1 makes those instead that cargo-mutants thinks of, in each function. The
 # ones that nothing could notice are in host/.cargo/mutants.toml, and why. It is
@@ -12,6 +13,44 @@
 
 set -euo pipefail
 . "$(dirname "${BASH_SOURCE[0]}")/../lib.sh"
+
+copy=$BUILD/mutants
+flavour=mutants/rust
+
+# The kernel and the selftests as they are without a mistake, to begin with.
+prepare_kernel() {
+	local log=$LOG/mutants-kernel.log ours=$LINUX
+
+	. "$TOOLS/test/suites.sh"
+	"$TOOLS/setup.sh" build guest test lab
+	"$TOOLS/kernel/kernel.sh" rust
+	build_selftests || exit 1
+	say 'copying the kernel'
+	rm -rf "$copy/linux" "$copy/rust"
+	cp -a --reflink=auto "$LINUX" "$copy/linux"
+	LINUX=$copy/linux
+	adopt_objects "$BUILD/rust" "$copy/rust" "$ours"
+	kernel_make "$flavour" -j"$(nproc)" bzImage > "$log" 2>&1 || die "the copy did not build" "see $log"
+	"$TOOLS/lab/root.sh" rust "$KSELFTEST" "$copy/root.cpio.gz" >> "$log" 2>&1
+}
+
+# boot_mutant build|test <selftest>...: whether the selftests pass in that kernel
+boot_mutant() {
+	local what=$1 name=$copy/boot status=0
+	shift
+
+	LINUX=$copy/linux
+	if [[ $what == build ]]; then
+		kernel_make "$flavour" -j"$(nproc)" bzImage 2>&1
+		return
+	fi
+	"$TOOLS/lab/boot.sh" --flavour "$flavour" --console "$name.dmesg" --timeout 300 "$copy/root.cpio.gz" \
+		"/kselftest/run_kselftest.sh -o 120$(printf ' -t seccomp:%s' "$@")" > "$name.ktap" || status=$?
+	: >> "$name.dmesg"
+	[[ $(python3 "$TOOLS/test/results.py" --linux "$LINUX" --skips "$TOOLS/test/expected-skips" \
+		--run seccomp_notify/rust/2 --kselftest --status "$status" --log "$name.dmesg" "$name.ktap" |
+		awk 'NR == 1 { print $2 }') == 0 ]]
+}
 
 # one_mutant build|test <file>: what may notice a mistake in the file
 one_mutant() {
@@ -27,14 +66,17 @@ one_mutant() {
 }
 
 if [[ ${1:-} == --one ]]; then
-	one_mutant "$2" "$3"
+	shift
+	case $1 in
+	prepare) prepare_kernel ;;
+	*) if (($# > 2)); then boot_mutant "$1" "${@:3}"; else one_mutant "$@"; fi ;;
+	esac
 	exit
 fi
 
 take_lock
 "$TOOLS/setup.sh" build
 "$TOOLS/tree/apply.sh"
-copy=$BUILD/mutants
 rm -rf "$copy/tree"
 mkdir -p "$copy/tree"
 (cd "$TOP" && cp -a --parents Documentation kernel/seccomp_notify rust/kernel rust/macros \
@@ -80,5 +122,5 @@ if [[ -n ${EVERY:-} ]]; then
 		--locked --test index --test state --test scenarios
 	exit
 fi
-python3 "$TOOLS/test/mutants.py" "$TOOLS/test/mutants.list" "$copy/tree" "$@" \
+python3 "$TOOLS/test/mutants.py" "$TOOLS/test/mutants.list" "$copy" "$@" \
 	-- "$TOOLS/test/mutants.sh" --one
