@@ -30,19 +30,20 @@ DIRECTORY = re.compile(r'include_directories\[\s*(\d+)\] = "(.*)"')
 HUNK = re.compile(r"@@ -\d+(?:,\d+)? \+(\d+)")
 
 
-def our_lines(top, sources):
-    """The numbers of the lines that are ours, by file: None for all but tests."""
+def our_lines(top, linux, sources):
+    """The numbers of the lines that are ours, by file, but for tests."""
     ours = {}
     for path in sources:
-        text = (top / path).read_text().splitlines()
-        if not path.endswith(".patch"):
-            # Tests come last.
-            end = next((number for number, line in enumerate(text, 1)
-                        if re.match(r"#\[(macros::kunit_tests|cfg\(test\))", line)), len(text) + 1)
-            ours[path] = set(range(1, end))
+        name = path.removesuffix(".patch")
+        text = (linux / name).read_text().splitlines()
+        # Tests come last.
+        end = next((number for number, line in enumerate(text, 1)
+                    if re.match(r"#\[(macros::kunit_tests|cfg\(test\))", line)), len(text) + 1)
+        if path == name:
+            ours[name] = set(range(1, end))
             continue
         lines, number = set(), 0
-        for line in text:
+        for line in (top / path).read_text().splitlines():
             if hunk := HUNK.match(line):
                 number = int(hunk[1])
             elif line.startswith("+") and not line.startswith("+++"):
@@ -50,7 +51,7 @@ def our_lines(top, sources):
                 number += 1
             elif line.startswith(" "):
                 number += 1
-        ours[path.removesuffix(".patch")] = lines
+        ours[name] = {line for line in lines if line < end}
     return ours
 
 
@@ -165,7 +166,7 @@ def main():
     if args.action == "report":
         return report(args.top, args.linux, args.directory, args.unreached)
     sources = (args.directory / "sources").read_text().split()
-    rows = read_rows(sys.stdin, args.linux, our_lines(args.top, sources))
+    rows = read_rows(sys.stdin, args.linux, our_lines(args.top, args.linux, sources))
     if not rows:
         sys.exit("no code is of our lines: has the kernel debug information?")
     (args.directory / "rows.json").write_text(json.dumps(rows))
