@@ -20,7 +20,7 @@ set -euo pipefail
 flavour=$(flavour_of)
 cpus=2
 console=$LOG/console.log
-memory=1G
+memory=
 timeout=0
 options=()
 while [[ ${1:-} == --* ]]; do
@@ -41,6 +41,14 @@ while [[ ${1:-} == --* ]]; do
 done
 root=$1
 command=$2
+append="console=$(console_of "$flavour") ignore_loglevel panic=-1"
+case $flavour in
+debug-*)
+	append+=" $DEBUG_ARGS"
+	memory=${memory:-2G}
+	;;
+kcsan-*) memory=${memory:-2G} ;;
+esac
 
 said=$(mktemp "$LOG/lab.XXXXXX")
 trap 'rm -f "$said"' EXIT
@@ -48,11 +56,11 @@ mapfile -t qemu < <(qemu_of "$flavour" | tr ' ' '\n')
 take_lock
 status=0
 # The guest's second terminal is for what the command prints.
-timeout -k 5 "$timeout" "${qemu[@]}" "${options[@]}" -smp "$cpus" -m "$memory" -display none \
+timeout -k 5 "$timeout" "${qemu[@]}" "${options[@]}" -smp "$cpus" -m "${memory:-1G}" -display none \
 	-no-reboot -net none -monitor none -serial "file:$console" \
 	-device virtio-serial-pci -chardev stdio,id=said,signal=off -device virtconsole,chardev=said \
 	-kernel "$(image_of "$flavour")" -initrd "$root" \
-	-append "console=$(console_of "$flavour") ignore_loglevel panic=-1 COMMAND=\"$command\" OUTPUT=/dev/hvc0" \
+	-append "$append COMMAND=\"$command\" OUTPUT=/dev/hvc0" \
 	< /dev/null | tr -d '\r' | tee "$said" | sed -u '/^ended with status [0-9]*$/d' || status=$?
 ((status == 0)) || exit "$status"
 status=$(sed -n 's/^ended with status \([0-9]*\)$/\1/p' "$said")
