@@ -35,7 +35,7 @@ pub enum Direction {
 /// - [`EPERM`]: the current task may not access the memory of `task`.
 /// - [`ESRCH`]: `task` has none any more.
 /// - [`EFAULT`]: nothing can be copied.
-/// - [`ENOMEM`], or [`EINTR`] for a fatal signal.
+/// - [`ENOMEM`]; [`EINTR`] or [`EFAULT`] after a fatal signal.
 ///
 /// If `len` is 0, none of this is looked at.
 #[doc(alias = "process_vm_copy")]

@@ -905,4 +905,76 @@ TEST_F(mem, a_writer_is_killed)
 	expect_killable(_metadata, &self->sup, WRITE);
 }
 
+/*
+ * Another thread of the target is in mmap() meanwhile, with the lock that says
+ * what its memory is. It does not get on, as a page that is to be forgotten is
+ * just being read.
+ */
+
+static int slow_fd;
+
+static void *map_directly(void *arg)
+{
+	struct target *t = arg;
+	char path[32];
+	int fd;
+
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", slow_fd);
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	ATOMIC_SET(t->number, sys_gettid());
+	while (!ATOMIC_GET(t->stop))
+		usleep(1000);
+	mmap(NULL, SLOW_FILE_SIZE, PROT_READ, MAP_PRIVATE, fd, 0);
+	return NULL;
+}
+
+static void call_while_mapping(struct target *t)
+{
+	pthread_t thread;
+
+	if (pthread_create(&thread, NULL, map_directly, t))
+		_exit(1);
+	trapped_call(t);
+	pthread_join(thread, NULL);
+}
+
+static void *touch(void *page)
+{
+	return (void *)(long)*(volatile char *)page;
+}
+
+TEST_F(held, a_supervisor_is_killed_while_its_target_maps)
+{
+	struct slow_file *slow = &self->slow;
+	struct supervisor *sup = &self->sup;
+	struct target *t, *supervisor;
+	struct seccomp_notif n;
+	pthread_t thread;
+
+	unserved = text;
+	slow_fd = slow->fd;
+	slow_set(slow, &slow->ctl->direct, 1);
+	t = spawn_delivered(_metadata, sup, call_while_mapping, &n);
+	ASSERT_TRUE(WAIT_FOR(ATOMIC_GET(t->number)));
+
+	slow_set(slow, &slow->ctl->hold_read, 1);
+	ASSERT_EQ(0, pthread_create(&thread, NULL, touch, self->page));
+	ASSERT_TRUE(WAIT_FOR(ATOMIC_GET(slow->ctl->reads)));
+	ATOMIC_SET(t->stop, 1);
+	ASSERT_TRUE(WAIT_FOR(sleeps_in(t->number, __NR_mmap, "D")));
+
+	supervisor = new_target(_metadata, sup, copy_unserved, n.id);
+	supervisor->number = variant->flags;
+	supervisor->keeps_listener = true;
+	start_target(_metadata, supervisor);
+	ASSERT_TRUE(WAIT_FOR(sleeps_in(supervisor->tid, __NR_ioctl, "D")));
+	kill_and_reap(_metadata, supervisor);
+	EXPECT_TRUE(sleeps_in(t->number, __NR_mmap, "D"));
+
+	slow_set(slow, &slow->ctl->hold_read, 0);
+	EXPECT_EQ(0, pthread_join(thread, NULL));
+	EXPECT_EQ(0, reply_value(sup, n.id, 3));
+	expect_result(_metadata, t, 3, 0);
+}
+
 TEST_HARNESS_MAIN

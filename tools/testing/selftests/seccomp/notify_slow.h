@@ -28,6 +28,7 @@ struct slow_control {
 	int hold_flush;		/* a flush gets no answer while this is set */
 	int hold_read;		/* nor does the reading of a page */
 	int fail_read;		/* the answer to that is EIO */
+	int direct;		/* who opens it maps it with nothing cached */
 	int flush_us;		/* how long a flush takes */
 	int flushes;		/* how many there have been */
 	int reads;
@@ -80,7 +81,9 @@ static inline void slow_answer(int dev, struct fuse_in_header *in,
 			.blksize = sizeof(page),
 		},
 	};
-	struct fuse_open_out open = {};
+	struct fuse_open_out open = {
+		.open_flags = ATOMIC_GET(ctl->direct) ? FOPEN_DIRECT_IO : 0,
+	};
 
 	switch (in->opcode) {
 	case FUSE_INIT:
