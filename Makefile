@@ -33,6 +33,13 @@ help:
 	@echo 'Variables: KDIR= an unpacked Linux, BASE_VERSION=7.2, BUILD= where to build, V=1 full output'
 	@echo 'Another toolchain: LLVM= as for the kernel, RUSTC=, BINDGEN='
 
+# These are about this machine, or boot on its files.
+ifneq ($(filter-out x86_64,$(ARCH)),)
+ifneq ($(filter run trace shell exec selftest mutants fuzz coverage lab package menuconfig,$(MAKECMDGOALS)),)
+$(error ARCH=$(ARCH) is for make kernel, make test and make bench)
+endif
+endif
+
 .PHONY: run trace shell test report selftest mutants fuzz bench coverage lab kernel package exec menuconfig check series docs apply refresh clean
 run trace: SCRIPT = demo/$@.sh
 shell exec: SCRIPT = vm/$@.sh

@@ -7,8 +7,21 @@
 TOP=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd -P)
 TOOLS=$TOP/tools/seccomp-notify
 BUILD=${BUILD:-$TOP/build}
+# All in it can be written over, and is deleted by "make clean": whose it is says a
+# mark.
+if [[ ! -e $BUILD/.seccomp-notify && -n $(ls -A "$BUILD" 2> /dev/null) ]]; then
+	printf 'error: %s\n' "BUILD=$BUILD has something in it, and is no build directory of this project" >&2
+	exit 1
+fi
+if [[ $BUILD == *[[:space:]:]* ]]; then
+	printf 'error: %s\n' "BUILD=$BUILD has a space or a colon in it, which make(1) cannot have" >&2
+	exit 1
+fi
 mkdir -p "$BUILD"
 BUILD=$(cd "$BUILD" && pwd -P)
+[[ -e $BUILD/.seccomp-notify ]] || : > "$BUILD/.seccomp-notify"
+# Variables of our make(1) mean something else to that of the kernel.
+unset MAKEFLAGS MFLAGS MAKEOVERRIDES
 
 BASE=$BUILD/base		# the base tree as it came, never changed
 LINUX=$BUILD/linux		# the base tree with this project's sources
@@ -23,8 +36,9 @@ V=${V:-}
 HOME_VERSION=7.3		# the kernel this patch set is made for
 BASE_VERSION=${BASE_VERSION:-$HOME_VERSION}	# and what is fetched for it
 LLVM_VERSION=22
-BINDGEN_VERSION=0.72.1	# what is built where the system has none
-BINDGEN_OLDEST=0.71.1	# what the kernel takes
+# What is built where the system's is older: those take structures of libclang 22
+# for opaque ones.
+BINDGEN_VERSION=0.72.1
 VIRTME_VERSION=1.42
 MUTANTS_VERSION=27.1.0
 # The toolchain, by the names that the kernel's make has for it: LLVM is a suffix
@@ -32,7 +46,7 @@ MUTANTS_VERSION=27.1.0
 LLVM=${LLVM:--$LLVM_VERSION}
 RUSTC=${RUSTC:-/usr/bin/rustc}
 BINDGEN=${BINDGEN:-bindgen}
-export BASE LINUX SYSROOT BASE_VERSION BINDGEN_VERSION BINDGEN_OLDEST MUTANTS_VERSION VIRTME_VERSION KDIR DEBUG V IMPL ARCH
+export BASE LINUX SYSROOT BASE_VERSION BINDGEN_VERSION MUTANTS_VERSION VIRTME_VERSION KDIR DEBUG V IMPL ARCH
 
 # Tools this project built come first, then the system's: a toolchain in
 # someone's home directory is not the one the kernel was tried with.
@@ -41,8 +55,6 @@ export PATH
 export LC_ALL=C.UTF-8
 
 mkdir -p "$LOG"
-# Marks a directory that "make clean" may delete.
-[[ -e $BUILD/.seccomp-notify ]] || : > "$BUILD/.seccomp-notify"
 
 # base_version <tree>: as 7.3
 base_version() {
@@ -101,11 +113,14 @@ take_lock() {
 
 # The flavours of kernel: one output directory each, one list of fragments.
 flavour_of() {
+	local prefix
+
+	prefix=$(flavour_prefix) || exit
 	case ${1:-$IMPL} in
 	rust | c) ;;
 	*) die "IMPL=${1:-$IMPL} is not an implementation" "use IMPL=rust or IMPL=c" ;;
 	esac
-	printf '%s%s\n' "$(flavour_prefix)" "${1:-$IMPL}"
+	printf '%s%s\n' "$prefix" "${1:-$IMPL}"
 }
 
 # What is before the implementation in the name of a flavour: the architecture that
@@ -197,19 +212,21 @@ console_of() {
 kernel_make() {
 	local flavour=$1
 	shift
-	# To the libraries under tools/, DEBUG means something else. Of several versions of
+	# To the libraries under tools/, DEBUG means something else, and to what compiles for
+	# this machine, CROSS_COMPILE means another. Of several versions of
 	# libclang, bindgen shall take that of the compiler.
-	env -u DEBUG LIBCLANG_PATH="${LIBCLANG_PATH:-$("$(llvm llvm-config)" --libdir)}" \
+	env -u DEBUG -u CROSS_COMPILE LIBCLANG_PATH="${LIBCLANG_PATH:-$("$(llvm llvm-config)" --libdir)}" \
 		KBUILD_BUILD_TIMESTAMP='2026-01-01' KBUILD_BUILD_USER=seccomp-notify \
 		KBUILD_BUILD_HOST=build KBUILD_BUILD_VERSION=1 \
 		make -C "$LINUX" O="$BUILD/$flavour" ARCH="$(arch_of "$flavour")" LLVM="$LLVM" \
 		RUSTC="$RUSTC" RUSTDOC="$(beside_rustc rustdoc)" RUSTFMT="$(beside_rustc rustfmt)" \
-		CLIPPY_DRIVER="$(beside_rustc clippy-driver)" BINDGEN="$BINDGEN" "$@"
+		CLIPPY_DRIVER="$(beside_rustc clippy-driver)" BINDGEN="$BINDGEN" ${V:+V=1} "$@"
 }
 
 # adopt_objects <directory> <copy> <tree>: objects that were built of a tree, for
 # another directory and $LINUX. make(1) compares commands, too, and some name both.
 adopt_objects() {
+	rm -rf "$2.new"
 	cp -a --reflink=auto "$1" "$2.new"
 	find "$2.new" -name '.*.cmd' -exec sed -i -E \
 		-e "s#$1([^-[:alnum:]]|\$)#$2\\1#g" -e "s#$3([^-[:alnum:]]|\$)#$LINUX\\1#g" {} +

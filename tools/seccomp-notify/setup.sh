@@ -5,7 +5,7 @@
 # missing, bindgen, virtme-ng and a static busybox.  The last three lie under
 # build/.
 #
-# usage: setup.sh [build|guest|test|check|series|docs|lab|arm64|package|boot]...	(build always)
+# usage: setup.sh [build|guest|test|check|series|docs|menuconfig|lab|arm64|package|boot]...	(build always)
 
 set -euo pipefail
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
@@ -25,6 +25,7 @@ packages_series=(git)
 packages_package=(debhelper dpkg-dev kmod libdw-dev)
 packages_boot=(debootstrap)
 packages_arm64=(qemu-system-arm)
+packages_menuconfig=(libncurses-dev)
 packages_docs=(graphviz groff-base mandoc python3-sphinx python3-yaml)
 
 wanted=("${packages_build[@]}")
@@ -38,6 +39,7 @@ for group in "$@"; do
 	test) wanted+=("${packages_test[@]}") ;;
 	check) wanted+=("${packages_check[@]}") ;;
 	series) wanted+=("${packages_series[@]}") ;;
+	menuconfig) wanted+=("${packages_menuconfig[@]}") ;;
 	docs) wanted+=("${packages_docs[@]}") ;;
 	lab) lab=1 ;;
 	arm64) wanted+=("${packages_arm64[@]}"); arm64=1 ;;
@@ -73,16 +75,18 @@ install_packages() {
 	say "missing packages: ${missing[*]}"
 	say "installing them; the log is $LOG/apt.log"
 	export DEBIAN_FRONTEND=noninteractive
-	if ! { apt-get update && apt-get install -y --no-install-recommends "${missing[@]}"; } \
+	# Debian's two Rusts, and rustup's packages, exclude each other.
+	if ! { apt-get update && apt-get install -y --no-remove --no-install-recommends "${missing[@]}"; } \
 		> "$LOG/apt.log" 2>&1; then
 		tail -n 15 "$LOG/apt.log" >&2
-		die "apt-get could not install them" "the whole log is $LOG/apt.log"
+		die "apt-get could not install them, or would have removed others" \
+			"the whole log is $LOG/apt.log; what stands in the way has to be removed by you"
 	fi
 }
 
 # is_new_enough <version of bindgen>
 is_new_enough() {
-	[[ $1 == [0-9]* && $(printf '%s\n' "$BINDGEN_OLDEST" "$1" | sort -V | head -n 1) == "$BINDGEN_OLDEST" ]]
+	[[ $1 == [0-9]* && $(printf '%s\n' "$BINDGEN_VERSION" "$1" | sort -V | head -n 1) == "$BINDGEN_VERSION" ]]
 }
 
 # One that is given, or the system's if it is new enough, or one that is built.
@@ -94,7 +98,7 @@ install_bindgen() {
 		return
 	fi
 	[[ $BINDGEN == bindgen ]] || die "BINDGEN=$BINDGEN is version ${version:-unknown}" \
-		"the kernel takes $BINDGEN_OLDEST and later"
+		"what is taken is $BINDGEN_VERSION and later"
 	if have apt-cache && ((EUID == 0)); then
 		version=$(apt-cache policy bindgen 2> /dev/null | awk '$1 == "Candidate:" { print $2 }')
 		if is_new_enough "$version"; then
@@ -169,17 +173,16 @@ install_sysroot() {
 	private_apt "$BUILD/apt-arm64" "$suite"
 	apt+=(-o APT::Architecture=arm64 -o APT::Architectures::=arm64)
 	if ! (
-		set -e
-		cd "$BUILD/apt-arm64"
-		"${apt[@]}" update
-		libgcc=$(apt-cache "${apt[@]:1}" pkgnames libgcc- | grep -E '^libgcc-[0-9]+-dev$' |
-			sort -V | tail -n 1)
-		rm -rf ./*.deb "$SYSROOT.new"
-		"${apt[@]}" download busybox-static coreutils "$libgcc" libc6 libc6-dev libcap2 \
-			libcap-dev linux-libc-dev libgcc-s1
+		cd "$BUILD/apt-arm64" && rm -rf ./*.deb "$SYSROOT.new" && "${apt[@]}" update &&
+			libgcc=$(apt-cache "${apt[@]:1}" pkgnames libgcc- |
+				grep -E '^libgcc-[0-9]+-dev$' | sort -V | tail -n 1) &&
+			"${apt[@]}" download busybox-static coreutils "$libgcc" libc6 libc6-dev libcap2 \
+				libcap-dev linux-libc-dev libgcc-s1 || exit
 		for deb in *.deb; do
-			dpkg-deb -x "$deb" "$SYSROOT.new"
+			dpkg-deb -x "$deb" "$SYSROOT.new" || exit
 		done
+		# Where all is under /usr, libc.so still says /lib.
+		[[ -e $SYSROOT.new/lib ]] || ln -s usr/lib "$SYSROOT.new/lib"
 		mv "$SYSROOT.new" "$SYSROOT"
 	) > "$LOG/arm64.log" 2>&1; then
 		tail -n 15 "$LOG/arm64.log" >&2

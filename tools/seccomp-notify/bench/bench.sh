@@ -144,7 +144,8 @@ if [[ -n $prefix ]]; then
 	# There is nothing to be timed or drawn there.
 	mkdir -p "$RESULTS/programs"
 	cp "$RESULTS/$PROGRAM" "$TOOLS/bench/bench-guest.sh" "$RESULTS/programs"
-	"$TOOLS/lab/root.sh" "${prefix}rust" "$RESULTS/programs" "$RESULTS/root.cpio.gz" > "$LOG/bench-root.log" 2>&1
+	"$TOOLS/lab/root.sh" "${prefix}rust" "$RESULTS/programs" "$RESULTS/root.cpio.gz" > "$LOG/bench-root.log" 2>&1 ||
+		die "there is no root file system to boot" "the log is $LOG/bench-root.log"
 	in_pairs icount-1 "-r $rounds"
 	in_pairs icount-2 "-r $rounds $again"
 	in_pairs smp "-r $smp_rounds smp" --cpus 4

@@ -21,7 +21,7 @@ KSELFTEST=$RESULTS/kselftest
 VMLINUX=$BUILD/$FLAVOUR/vmlinux
 
 take_lock
-"$TOOLS/setup.sh" build guest
+"$TOOLS/setup.sh" build guest test
 DEBUG='' "$TOOLS/kernel/kernel.sh" "$FLAVOUR"
 rm -rf "$RESULTS"
 mkdir -p "$RESULTS"

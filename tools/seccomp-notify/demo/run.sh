@@ -6,9 +6,9 @@
 set -euo pipefail
 . "$(dirname "${BASH_SOURCE[0]}")/../lib.sh"
 
+flavour=$(flavour_of)
 take_lock
 "$TOOLS/setup.sh" build guest
-flavour=$(flavour_of)
 "$TOOLS/kernel/kernel.sh" "$flavour"
 
 # The demo, the base's own sample as it is, and ours, against this kernel's headers.

@@ -6,10 +6,10 @@
 set -euo pipefail
 . "$(dirname "${BASH_SOURCE[0]}")/../lib.sh"
 
-[[ $(flavour_of) == *rust ]] || die "the C implementation has no tracepoints" "make trace, without IMPL=c"
+flavour=$(flavour_of)
+[[ $flavour == *rust ]] || die "the C implementation has no tracepoints" "make trace, without IMPL=c"
 take_lock
 "$TOOLS/setup.sh" build guest
-flavour=$(flavour_of)
 "$TOOLS/kernel/kernel.sh" "$flavour"
 
 mkdir -p "$BUILD/run"

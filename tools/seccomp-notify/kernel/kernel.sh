@@ -15,6 +15,7 @@ flavour=${1:-}
 flavour=${flavour:-$(flavour_of)}
 name=${flavour//\//-}
 goal=${2:-build}
+[[ $goal != menuconfig ]] || menuconfig=1
 out=$BUILD/$flavour
 log=$LOG/kernel-$name.log
 jobs=$(nproc)
@@ -62,11 +63,12 @@ configure() {
 		return
 	fi
 	kernel_make "$flavour" rustavailable > "$log" 2>&1 || {
-		grep '^\*\*\*' "$log" >&2 || tail -n 5 "$log" >&2
+		grep '\*\*\*' "$log" >&2 || tail -n 5 "$log" >&2
 		die "this toolchain cannot build Rust for the kernel" "the log is $log"
 	}
 	rm -f "$out/.fragments"
 	(cd "$LINUX" && ARCH="$(arch_of "$flavour")" LLVM="$LLVM" \
+		MAKEFLAGS=" -- RUSTC=$RUSTC BINDGEN=$BINDGEN" \
 		scripts/kconfig/merge_config.sh "${rest[@]}" -Q -O "$out" "${fragments[@]}") > "$log" 2>&1 || {
 		tail -n 20 "$log" >&2
 		die "the $flavour kernel could not be configured" "the log is $log"
@@ -161,7 +163,7 @@ menuconfig() {
 }
 
 take_lock
-"$TOOLS/setup.sh" build
+"$TOOLS/setup.sh" build ${menuconfig:+menuconfig}
 "$TOOLS/tree/apply.sh"
 mapfile -t fragments < <(flavour_fragments "$flavour")
 ((${#fragments[@]})) || exit 1

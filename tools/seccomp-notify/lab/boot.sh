@@ -18,7 +18,7 @@ set -euo pipefail
 . "$(dirname "${BASH_SOURCE[0]}")/../lib.sh"
 
 flavour=$(flavour_of)
-cpus=2
+cpus=2		# unless instructions are counted
 console=$LOG/console.log
 memory=
 timeout=0
@@ -27,6 +27,7 @@ while [[ ${1:-} == --* ]]; do
 	case $1 in
 	--icount)
 		options+=(-icount "shift=0,sleep=off")
+		cpus=1
 		shift
 		continue
 		;;
@@ -45,10 +46,9 @@ append="console=$(console_of "$flavour") ignore_loglevel panic=-1"
 case $flavour in
 debug-*)
 	append+=" $DEBUG_ARGS"
-	memory=${memory:-2G}
 	;;
-kcsan-*) memory=${memory:-2G} ;;
 esac
+[[ $flavour != *@(debug|kcsan)-* ]] || memory=${memory:-2G}
 
 said=$(mktemp "$LOG/lab.XXXXXX")
 trap 'rm -f "$said"' EXIT
@@ -56,12 +56,12 @@ mapfile -t qemu < <(qemu_of "$flavour" | tr ' ' '\n')
 take_lock
 status=0
 # The guest's second terminal is for what the command prints.
-timeout -k 5 "$timeout" "${qemu[@]}" "${options[@]}" -smp "$cpus" -m "${memory:-1G}" -display none \
+timeout --foreground -k 5 "$timeout" "${qemu[@]}" "${options[@]}" -smp "$cpus" -m "${memory:-1G}" -display none \
 	-no-reboot -net none -monitor none -serial "file:$console" \
 	-device virtio-serial-pci -chardev stdio,id=said,signal=off -device virtconsole,chardev=said \
 	-kernel "$(image_of "$flavour")" -initrd "$root" \
 	-append "$append COMMAND=\"$command\" OUTPUT=/dev/hvc0" \
-	< /dev/null | tr -d '\r' | tee "$said" | sed -u '/^ended with status [0-9]*$/d' || status=$?
+	< /dev/null | sed -u 's/\r$//' | tee "$said" | sed -u '/^ended with status [0-9]*$/d' || status=$?
 ((status == 0)) || exit "$status"
 status=$(sed -n 's/^ended with status \([0-9]*\)$/\1/p' "$said")
 exit "${status:-255}"

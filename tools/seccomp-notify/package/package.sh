@@ -14,7 +14,8 @@ if [[ -n ${CONFIG:-} ]]; then
 	CONFIG=$(readlink -f "$CONFIG")
 	export CONFIG
 fi
-flavour=package/$(flavour_of)
+flavour=$(flavour_of)
+flavour=package/$flavour
 take_lock
 "$TOOLS/setup.sh" build package
 rm -f "$BUILD/package"/*.deb

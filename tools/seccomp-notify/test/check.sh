@@ -71,6 +71,12 @@ check_files() {
 
 check_series() {
 	local patch path more
+
+	# They are made for one.
+	if [[ $(base_version "$BASE") != "$HOME_VERSION" ]]; then
+		say "left out, this is not Linux $HOME_VERSION: the series"
+		return
+	fi
 	if ! "$TOOLS/series/series.sh" proof > "$LOG/series-check.log" 2>&1; then
 		cat "$LOG/series-check.log"
 		return

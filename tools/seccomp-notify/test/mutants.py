@@ -73,7 +73,7 @@ def main():
         if mutant["boot"] and not is_prepared:
             subprocess.run([*command, "prepare"], check=True)
             is_prepared = True
-        before = source.read_text(encoding="utf-8")
+        before = source.read_text(encoding="utf-8") if source.exists() else ""
         after = mutate(before, mutant)
         if after is None:
             print(f"stale:   {mutant['name']}", flush=True)

@@ -20,6 +20,7 @@ flavour=mutants/rust
 # The kernel and the selftests as they are without a mistake, to begin with.
 prepare_kernel() {
 	local log=$LOG/mutants-kernel.log ours=$LINUX
+	local -a programs
 
 	. "$TOOLS/test/suites.sh"
 	"$TOOLS/setup.sh" build guest test lab
@@ -31,7 +32,12 @@ prepare_kernel() {
 	LINUX=$copy/linux
 	adopt_objects "$BUILD/rust" "$copy/rust" "$ours"
 	kernel_make "$flavour" -j"$(nproc)" bzImage > "$log" 2>&1 || die "the copy did not build" "see $log"
-	"$TOOLS/lab/root.sh" rust "$KSELFTEST" "$copy/root.cpio.gz" >> "$log" 2>&1
+	"$TOOLS/lab/root.sh" rust "$KSELFTEST" "$copy/root.cpio.gz" >> "$log" 2>&1 ||
+		die "there is no root file system to boot" "see $log"
+	# A guest that does not come up, or a name that is wrong, would notice all.
+	say 'running the selftests without a mistake'
+	mapfile -t programs < <(sed -n 's/^boot: //p' "$TOOLS/test/mutants.list" | tr ' ' '\n' | sort -u)
+	boot_mutant test "${programs[@]}" || die "the selftests do not pass without a mistake" "see $copy/boot.ktap"
 }
 
 # boot_mutant build|test <selftest>...: whether the selftests pass in that kernel
@@ -44,8 +50,8 @@ boot_mutant() {
 		kernel_make "$flavour" -j"$(nproc)" bzImage 2>&1
 		return
 	fi
-	"$TOOLS/lab/boot.sh" --flavour "$flavour" --console "$name.dmesg" --timeout 300 "$copy/root.cpio.gz" \
-		"/kselftest/run_kselftest.sh -o 120$(printf ' -t seccomp:%s' "$@")" > "$name.ktap" || status=$?
+	"$TOOLS/lab/boot.sh" --flavour "$flavour" --console "$name.dmesg" --timeout 900 "$copy/root.cpio.gz" \
+		"/kselftest/run_kselftest.sh -o 300$(printf ' -t seccomp:%s' "$@")" > "$name.ktap" || status=$?
 	: >> "$name.dmesg"
 	[[ $(python3 "$TOOLS/test/results.py" --linux "$LINUX" --skips "$TOOLS/test/expected-skips" \
 		--run seccomp_notify/rust/2 --kselftest --status "$status" --log "$name.dmesg" "$name.ktap" |

@@ -13,10 +13,11 @@ set -euo pipefail
 program=${TEST%% *}
 [[ -e $TOP/tools/testing/selftests/seccomp/$program.c || $program == seccomp_bpf ]] ||
 	die "there is no selftest $program" "they are in tools/testing/selftests/seccomp"
+flavour=$(flavour_of)
 take_lock
 "$TOOLS/setup.sh" build guest test
 # The programs are built with the headers of this one.
-"$TOOLS/kernel/kernel.sh" "$(flavour_of rust)"
-[[ $IMPL == rust ]] || "$TOOLS/kernel/kernel.sh" "$(flavour_of)"
+"$TOOLS/kernel/kernel.sh" "${prefix}rust"
+[[ $IMPL == rust ]] || "$TOOLS/kernel/kernel.sh" "$flavour"
 build_selftests || exit 1
-exec "$TOOLS/vm/vm.sh" --flavour "$(flavour_of)" ${GDB:+--gdb} exec "$KSELFTEST/seccomp/$TEST"
+exec "$TOOLS/vm/vm.sh" --flavour "$flavour" ${GDB:+--gdb} exec "$KSELFTEST/seccomp/$TEST"

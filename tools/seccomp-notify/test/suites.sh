@@ -116,7 +116,7 @@ kunit_guest() {
 	local -a qemu
 
 	mapfile -t qemu < <(qemu_of "${prefix}kunit" | tr ' ' '\n')
-	timeout -k 5 $((300 * slow)) "${qemu[@]}" -kernel "$1" -smp 2 -m $((512 * slow))M -display none \
+	timeout --foreground -k 5 $((300 * slow)) "${qemu[@]}" -kernel "$1" -smp 2 -m $((512 * slow))M -display none \
 		-no-reboot -net none -serial "file:$2" -monitor none \
 		-append "console=$(console_of "${prefix}kunit") kunit.enable=1 kunit.autorun=1 kunit_shutdown=reboot panic=-1 ${DEBUG:+$DEBUG_ARGS}" < /dev/null
 }
@@ -258,7 +258,7 @@ run_selftests() {
 		# This machine's files are not for that one.
 		"$TOOLS/lab/boot.sh" --flavour "$flavour" --cpus "$cpus" --timeout $((900 * slow)) \
 			--console "$name.dmesg" "$RESULTS/root.cpio.gz" \
-			"/kselftest/run_kselftest.sh -o $((timeout * slow)) $programs"
+			"KSELFTEST_SECCOMP_BPF_ARGS='$capped' /kselftest/run_kselftest.sh -o $((timeout * slow)) $programs"
 	fi < /dev/null > "$name.ktap" 2> "$name.stderr" || status=$?
 	if [[ $suite == seccomp_bpf && $2 == c && -z $too_slow ]] &&
 		grep -q "$CAPPED: Test terminated by timeout" "$name.ktap"; then

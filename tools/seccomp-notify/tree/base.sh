@@ -34,7 +34,7 @@ copy_kdir() {
 	if [[ ! -d $BASE || $(cat "$stamp" 2> /dev/null) != "$from "* ]]; then
 		say "copying $from to $BASE"
 	fi
-	rm -f "$stamp"
+	echo incomplete > "$stamp"
 	# Copies, never links: nothing done here can reach KDIR.
 	rsync -a --delete --exclude=/.git --exclude='*.o' --exclude='.*.cmd' "$from/" "$BASE/"
 	if [[ -e $BASE/.config || -d $BASE/include/config || -d $BASE/include/generated ]]; then
@@ -62,9 +62,12 @@ fetch() {
 		private_apt "$BUILD/apt" "$suite"
 		cd "$BUILD/apt"
 		"${apt[@]}" update >> "$LOG/base.log" 2>&1 || continue
-		rm -f "$package"_*.deb
 		say "fetching it"
-		if "${apt[@]}" download "$package" >> "$LOG/base.log" 2>&1; then
+		# What is not all there is not taken for it by the next run.
+		rm -rf fetched "$package"_*.deb
+		mkdir fetched
+		if (cd fetched && "${apt[@]}" download "$package" >> "$LOG/base.log" 2>&1); then
+			mv fetched/*.deb .
 			break
 		fi
 	done
@@ -101,7 +104,7 @@ if [[ -n $KDIR ]]; then
 	copy_kdir
 	exit
 fi
-if [[ -d $BASE && ( ! -e $stamp || $(cat "$stamp") == "$package" ) ]]; then
+if [[ -d $BASE && $(cat "$stamp" 2> /dev/null) == "$package" ]]; then
 	require_tree "$BASE"
 	exit
 fi

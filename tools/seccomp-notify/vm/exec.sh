@@ -8,12 +8,13 @@ set -euo pipefail
 . "$(dirname "${BASH_SOURCE[0]}")/../lib.sh"
 
 [[ -n ${CMD:-} ]] || die "make exec needs a command" "make exec CMD='uname -a'"
+flavour=$(flavour_of)
 take_lock
 "$TOOLS/setup.sh" build guest
-"$TOOLS/kernel/kernel.sh" "$(flavour_of)"
+"$TOOLS/kernel/kernel.sh" "$flavour"
 options=()
 if [[ -n ${RWDIR:-} ]]; then
 	[[ -d $RWDIR ]] || die "RWDIR=$RWDIR is not a directory"
 	options+=(--rw "$RWDIR")
 fi
-exec "$TOOLS/vm/vm.sh" --flavour "$(flavour_of)" ${GDB:+--gdb} "${options[@]}" exec "$CMD"
+exec "$TOOLS/vm/vm.sh" --flavour "$flavour" ${GDB:+--gdb} "${options[@]}" exec "$CMD"

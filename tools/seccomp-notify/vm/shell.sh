@@ -7,7 +7,8 @@
 set -euo pipefail
 . "$(dirname "${BASH_SOURCE[0]}")/../lib.sh"
 
+flavour=$(flavour_of)
 take_lock
 "$TOOLS/setup.sh" build guest
-"$TOOLS/kernel/kernel.sh" "$(flavour_of)"
-exec "$TOOLS/vm/vm.sh" --flavour "$(flavour_of)" ${GDB:+--gdb} shell
+"$TOOLS/kernel/kernel.sh" "$flavour"
+exec "$TOOLS/vm/vm.sh" --flavour "$flavour" ${GDB:+--gdb} shell
