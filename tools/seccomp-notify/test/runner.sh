@@ -425,6 +425,7 @@ make_project() {
 
 	make_series
 	mkdir -p "$tools/tree" project/build
+	: > project/build/.seccomp-notify
 	cp "$TOOLS/lib.sh" "$tools"
 	cp "$TOOLS/tree/sources.sh" "$tools/tree"
 	cp -r "$TOOLS/series" "$tools"
