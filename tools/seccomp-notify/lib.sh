@@ -26,7 +26,7 @@ unset MAKEFLAGS MFLAGS MAKEOVERRIDES
 BASE=$BUILD/base		# the base tree as it came, never changed
 LINUX=$BUILD/linux		# the base tree with this project's sources
 LOG=$BUILD/log
-SYSROOT=$BUILD/tools/arm64	# what programs for arm64 are built with, and run on
+ARM64_ROOT=$BUILD/tools/arm64	# what programs for arm64 are built with, and run on
 IMPL=${IMPL:-rust}
 ARCH=${ARCH:-x86_64}
 KDIR=${KDIR:-}
@@ -46,7 +46,7 @@ MUTANTS_VERSION=27.1.0
 LLVM=${LLVM:--$LLVM_VERSION}
 RUSTC=${RUSTC:-/usr/bin/rustc}
 BINDGEN=${BINDGEN:-bindgen}
-export BASE LINUX SYSROOT BASE_VERSION BINDGEN_VERSION MUTANTS_VERSION VIRTME_VERSION KDIR DEBUG V IMPL ARCH
+export BASE LINUX ARM64_ROOT BASE_VERSION BINDGEN_VERSION MUTANTS_VERSION VIRTME_VERSION KDIR DEBUG V IMPL ARCH
 
 # Tools this project built come first, then the system's: a toolchain in
 # someone's home directory is not the one the kernel was tried with.

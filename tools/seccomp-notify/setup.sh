@@ -167,23 +167,23 @@ install_sysroot() {
 	local suite libgcc deb
 	local -a apt
 
-	[[ ! -e $SYSROOT/usr/bin/timeout ]] || return 0
+	[[ ! -e $ARM64_ROOT/usr/bin/timeout ]] || return 0
 	say "fetching what programs for arm64 need; the log is $LOG/arm64.log"
 	suite=$(sed -n 's/^VERSION_CODENAME=//p' /etc/os-release)
 	private_apt "$BUILD/apt-arm64" "$suite"
 	apt+=(-o APT::Architecture=arm64 -o APT::Architectures::=arm64)
 	if ! (
-		cd "$BUILD/apt-arm64" && rm -rf ./*.deb "$SYSROOT.new" && "${apt[@]}" update &&
+		cd "$BUILD/apt-arm64" && rm -rf ./*.deb "$ARM64_ROOT.new" && "${apt[@]}" update &&
 			libgcc=$(apt-cache "${apt[@]:1}" pkgnames libgcc- |
 				grep -E '^libgcc-[0-9]+-dev$' | sort -V | tail -n 1) &&
 			"${apt[@]}" download busybox-static coreutils "$libgcc" libc6 libc6-dev libcap2 \
 				libcap-dev linux-libc-dev libgcc-s1 || exit
 		for deb in *.deb; do
-			dpkg-deb -x "$deb" "$SYSROOT.new" || exit
+			dpkg-deb -x "$deb" "$ARM64_ROOT.new" || exit
 		done
 		# Where all is under /usr, libc.so still says /lib.
-		[[ -e $SYSROOT.new/lib ]] || ln -s usr/lib "$SYSROOT.new/lib"
-		mv "$SYSROOT.new" "$SYSROOT"
+		[[ -e $ARM64_ROOT.new/lib ]] || ln -s usr/lib "$ARM64_ROOT.new/lib"
+		mv "$ARM64_ROOT.new" "$ARM64_ROOT"
 	) > "$LOG/arm64.log" 2>&1; then
 		tail -n 15 "$LOG/arm64.log" >&2
 		die "what programs for arm64 need could not be fetched" "the whole log is $LOG/arm64.log"

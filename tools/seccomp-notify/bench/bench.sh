@@ -29,7 +29,7 @@ foreign=()
 if [[ $ARCH != x86_64 ]]; then
 	RESULTS=$BUILD/bench-$ARCH
 	prefix=$ARCH-
-	foreign=(--target=aarch64-linux-gnu "--sysroot=$SYSROOT" -fuse-ld=lld)
+	foreign=(--target=aarch64-linux-gnu "--sysroot=$ARM64_ROOT" -fuse-ld=lld)
 fi
 PROGRAM=seccomp_notify_bench
 SELFTEST=tools/testing/selftests/seccomp/$PROGRAM.c

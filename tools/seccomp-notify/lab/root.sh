@@ -29,15 +29,15 @@ with_libraries() {
 # all that they could be.
 with_all_libraries() {
 	mkdir -p "$root/lib"
-	find "$SYSROOT" \( -name 'ld-linux-*.so.*' -o -name 'lib*.so.*' \) \
+	find "$ARM64_ROOT" \( -name 'ld-linux-*.so.*' -o -name 'lib*.so.*' \) \
 		-exec cp -L {} "$root/lib" \;
 }
 
 busybox=$BUILD/tools/busybox
 timeout=/usr/bin/timeout
 if [[ $(arch_of "$flavour") == arm64 ]]; then
-	busybox=$(find "$SYSROOT" -path '*bin/busybox')
-	timeout=$(find "$SYSROOT" -path '*bin/timeout')
+	busybox=$(find "$ARM64_ROOT" -path '*bin/busybox')
+	timeout=$(find "$ARM64_ROOT" -path '*bin/timeout')
 fi
 
 rm -rf "$root"

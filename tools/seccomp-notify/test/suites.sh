@@ -212,7 +212,7 @@ build_selftests() {
 	local log=$LOG/kselftest.log
 	local -a foreign=()
 
-	[[ $ARCH != arm64 ]] || foreign=(USERCFLAGS="--sysroot=$SYSROOT" USERLDFLAGS='-fuse-ld=lld')
+	[[ $ARCH != arm64 ]] || foreign=(USERCFLAGS="--sysroot=$ARM64_ROOT" USERLDFLAGS='-fuse-ld=lld')
 	rm -rf "$KSELFTEST"
 	kernel_make "${prefix}rust" kselftest-install TARGETS=seccomp KSFT_INSTALL_PATH="$KSELFTEST" \
 		FORCE_TARGETS=1 "${foreign[@]}" > "$log" 2>&1 &&
