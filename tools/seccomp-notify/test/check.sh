@@ -74,7 +74,7 @@ check_series() {
 
 	# They are made for one.
 	if [[ $(base_version "$BASE") != "$HOME_VERSION" ]]; then
-		say "left out, this is not Linux $HOME_VERSION: the series"
+		echo "left out, this is not Linux $HOME_VERSION"
 		return
 	fi
 	if ! "$TOOLS/series/series.sh" proof > "$LOG/series-check.log" 2>&1; then
@@ -211,7 +211,9 @@ ktap_set_plan "${#checks[@]}"
 for check in "${checks[@]}"; do
 	found=$LOG/check/$check.log
 	"check_$check" > "$found" 2>&1
-	if [[ -s $found ]]; then
+	if [[ $(head -n 1 "$found") == 'left out, '* ]]; then
+		ktap_test_skip "$check $(cat "$found")"
+	elif [[ -s $found ]]; then
 		sed 's/^/# /' "$found"
 		ktap_test_fail "$check"
 	else
