@@ -19,9 +19,10 @@ fi
 ((${#edited[@]} == 0)) || die "edited in $LINUX, and not in the project: ${edited[*]}" \
 	"make refresh brings them back; make clean FORCE=1 drops them"
 
-for name in {,arm64-}{,debug-,kcsan-,rt-,cov-}{c,kunit,rust,rust-outline}{,.new} apt apt-arm64 base base.from base.new bench bench-arm64 coverage \
-	docs docs.work fuzz host kselftest kvm.works lab linux linux.base linux.keep linux.manifest linux.new \
-	local.config log mutants package run seccomp series series.check series.edit series.proof series.stage \
+for name in {,arm64-}{,debug-,kcsan-,rt-,cov-}{c,kunit,rust,rust-outline}{,.new} \
+	apt apt-arm64 base base.from base.new bench bench-arm64 coverage docs docs.work fuzz host \
+	kselftest kvm.works lab linux linux.base linux.keep linux.manifest linux.new local.config log \
+	mutants package run seccomp series series.check series.edit series.proof series.stage \
 	series.work stage test tools venv vm; do
 	rm -rf "${BUILD:?}/$name"
 done
