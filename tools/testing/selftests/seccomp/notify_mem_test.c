@@ -968,10 +968,12 @@ TEST_F(held, a_supervisor_is_killed_while_its_target_maps)
 	supervisor->keeps_listener = true;
 	start_target(_metadata, supervisor);
 	ASSERT_TRUE(WAIT_FOR(sleeps_in(supervisor->tid, __NR_ioctl, "D")));
-	kill_and_reap(_metadata, supervisor);
+	ASSERT_EQ(0, kill(supervisor->tid, SIGKILL));
+	EXPECT_TRUE(WAIT_FOR(task_state(supervisor->tid) == 'Z'));
 	EXPECT_TRUE(sleeps_in(t->number, __NR_mmap, "D"));
 
 	slow_set(slow, &slow->ctl->hold_read, 0);
+	reap_status(_metadata, supervisor, SIGKILL);
 	EXPECT_EQ(0, pthread_join(thread, NULL));
 	EXPECT_EQ(0, reply_value(sup, n.id, 3));
 	expect_result(_metadata, t, 3, 0);
