@@ -25,7 +25,8 @@ use kernel::{
     prelude::*,
     sync::{
         aref::ARef,
-        Arc, //
+        Arc,
+        ArcBorrow, //
     },
     task::SyscallEntry,
     types::ForeignOwnable, //
@@ -79,7 +80,9 @@ pub(crate) unsafe extern "C" fn seccomp_listener_get(
 unsafe fn borrow<'a>(listener: *const bindings::seccomp_listener) -> &'a Listener {
     // SAFETY: The pointer is what `into_foreign()` returned, whose reference outlasts `'a`, and
     // with it the listener.
-    unsafe { &*core::ptr::from_ref(&*Arc::<Listener>::borrow(listener.cast_mut().cast())) }
+    let listener = unsafe { Arc::<Listener>::borrow(listener.cast_mut().cast()) };
+
+    ArcBorrow::get_ref(listener)
 }
 
 /// Says whether the listener's fd has not been released.

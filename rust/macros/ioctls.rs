@@ -322,12 +322,21 @@ impl Command {
                 &format!("the UAPI constant has another {what}"),
             );
         }
-        if self.number.min.is_none() {
-            for (also, path) in self.constants().skip(1) {
+        for (also, path) in self.constants().skip(1) {
+            for (getter, what) in [
+                ("_IOC_TYPE", "magic"),
+                ("_IOC_NR", "command number"),
+                ("_IOC_SIZE", "size of the argument"),
+            ] {
+                // What is extensible comes with any size.
+                if getter == "_IOC_SIZE" && self.number.min.is_some() {
+                    continue;
+                }
+                let getter = Ident::new(getter, Span::call_site());
                 check(
                     last_segment(path),
-                    quote!(::kernel::ioctl::_IOC_SIZE(#also) == ::kernel::ioctl::_IOC_SIZE(#uapi)),
-                    "the other number has another size of the argument",
+                    quote!(::kernel::ioctl::#getter(#also) == ::kernel::ioctl::#getter(#uapi)),
+                    &format!("the other number has another {what}"),
                 );
             }
         }

@@ -238,20 +238,21 @@ impl Mailbox {
     /// Takes the number that has waited longest.
     #[ioctl(_IOWR(0xc2) = TAKE)]
     fn take(&self, _file: &IoctlFile, to: ZeroedOut<u64>) -> Result<isize> {
-        let (number, mut wakeup) = {
+        let mut wakeup = {
             let mut inner = self.inner.lock();
             let inner = inner.as_mut().project();
             let mut letter = inner.letters.first().ok_or(EAGAIN)?;
 
+            // The lock is a mutex, under which this may sleep. If it fails, nothing is taken.
+            to.write(&letter.value().number)?;
             letter.dequeue();
             letter.value().answer = Some(*inner.taken);
             *inner.taken += 1;
-            (letter.value().number, letter.end_sleep())
+            letter.end_sleep()
         };
 
         // The lock is released: whoever is woken takes it.
         wakeup.wake();
-        to.write(&number)?;
         Ok(0)
     }
 }

@@ -207,7 +207,12 @@ pub trait AnonInodeFile: Sized + 'static {
 ///
 /// `flags` are the file's status flags: an access mode, and `O_NONBLOCK` perhaps.
 ///
-/// On failure `this` is dropped. It may sleep.
+/// It may sleep.
+///
+/// # Errors
+///
+/// `this` is dropped, and it is [`ENOENT`] if the module that defines `T` is being unloaded,
+/// [`ENFILE`] if the system has as many files as it may have, [`ENOMEM`] if there is no memory.
 #[doc(alias = "anon_inode_getfile")]
 pub fn new_file<T: AnonInodeFile>(this: T::Ptr, flags: u32) -> Result<ARef<File>> {
     let this = this.into_foreign();
@@ -279,6 +284,9 @@ impl IoctlFile {
     }
 
     /// Takes a reference to the file that has the number `fd` in the current thread's fd table.
+    ///
+    /// It fails if there is none, or if it is of `O_PATH`. It does not sleep. To drop the reference
+    /// may: it may be the last.
     #[inline]
     pub fn fget(&self, fd: u32) -> Result<ARef<File>, BadFdError> {
         let file = LocalFile::fget(fd)?;

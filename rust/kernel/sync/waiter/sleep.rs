@@ -132,9 +132,10 @@ impl<'p, U: ?Sized, B: Backend> Held<'p, U, B> {
         sleeps
     }
 
-    /// Runs `f` with the lock released.
+    /// Runs `f` with the lock released, where it may sleep unless the caller holds another lock.
     ///
-    /// It must not panic, see [`WaiterList::wait`].
+    /// What was seen under the lock may have changed when this returns. `f` must not panic, see
+    /// [`WaiterList::wait`].
     ///
     /// [`WaiterList::wait`]: super::WaiterList::wait
     #[inline]
@@ -207,6 +208,8 @@ impl Wakeup {
     }
 
     /// Wakes the task, if any. Nobody is to be woken any more then.
+    ///
+    /// It may be called from any context, but does not belong under the lock: the task takes that.
     ///
     /// Returns whether the task can go on now. One that is frozen cannot: it does when it is
     /// thawed.
