@@ -49,6 +49,24 @@ for group in "$@"; do
 	esac
 done
 
+# What apt would remove to install these.
+removed_for() {
+	apt-get install -s --no-install-recommends "$@" 2> /dev/null | awk '/^Remv / { print $2 }'
+}
+
+install_with_apt() {
+	local -a how=(--no-remove)
+
+	apt-get update > "$LOG/apt.log" 2>&1 || return
+	# Nothing of others is removed: Debian's two Rusts, and rustup's packages, exclude
+	# each other. But QEMU's tools are, if they are of a newer suite than its emulator.
+	if [[ $(removed_for "$@") == qemu-utils ]]; then
+		say "removing qemu-utils, which does not go with the QEMU that apt installs"
+		how=()
+	fi
+	apt-get install -y "${how[@]}" --no-install-recommends "$@" >> "$LOG/apt.log" 2>&1
+}
+
 install_packages() {
 	local package
 	local -a missing=()
@@ -75,9 +93,7 @@ install_packages() {
 	say "missing packages: ${missing[*]}"
 	say "installing them; the log is $LOG/apt.log"
 	export DEBIAN_FRONTEND=noninteractive
-	# Debian's two Rusts, and rustup's packages, exclude each other.
-	if ! { apt-get update && apt-get install -y --no-remove --no-install-recommends "${missing[@]}"; } \
-		> "$LOG/apt.log" 2>&1; then
+	if ! install_with_apt "${missing[@]}"; then
 		tail -n 15 "$LOG/apt.log" >&2
 		die "apt-get could not install them, or would have removed others" \
 			"the whole log is $LOG/apt.log; what stands in the way has to be removed by you"
