@@ -36,9 +36,9 @@ TARGETS = [
     ("SEND_RECV, 64 readers", "rust:send-recv-readers/64", "rust:send-recv", 1.03),
     ("64 bytes read by MEM", "rust:path/mem", "rust:path/process_vm_readv", 0.99),
     ("poll, 10,000 delivered", "rust:poll/10000", "rust:poll/0", 1.1),
-    # In C, it depends on the moment whether those who are woken run into the lock
-    # under which they are: mostly they do, and it takes nearly twice as long.
-    ("teardown of 10,000", "rust:teardown/10000", "c:teardown/10000", 1.1),
+    # By who is not preempted by those it wakes. Where it is, which the scheduler decides,
+    # they run into the lock in C, and Rust takes 0.6 times as long.
+    ("teardown of 10,000", "rust:teardown/10000", "c:teardown/10000", 1.05),
     ("teardown of 10,000, each", "rust:teardown/10000/each", "rust:teardown/1000/each", 1.1),
     ("2 nested listeners, each", "rust:nested/2/each", "rust:one-to-one", 1.02),
     ("4 nested listeners, each", "rust:nested/4/each", "rust:one-to-one", 1.02),
