@@ -22,7 +22,11 @@ with_libraries() {
 	while read -r library; do
 		mkdir -p "$root$(dirname "$library")"
 		cp -L "$library" "$root$library"
-	done < <(ldd "$@" 2> /dev/null | grep -oE '/[^ :]+ \(0x' | cut -d ' ' -f 1 | sort -u)
+	done < <(
+		ldd "$@" 2> /dev/null | grep -oE '/[^ :]+ \(0x' | cut -d ' ' -f 1 | sort -u
+		# What pthread_exit() loads when it is called.
+		ldconfig -p | awk '/libgcc_s\.so\.1 .*x86-64/ { print $NF; exit }'
+	)
 }
 
 # Nothing here tells what programs of another architecture are linked with: they get
