@@ -7,7 +7,7 @@
 # good is not built again: interrupted, it goes on from there. The logs are
 # build/log/series-*.log, that of what fails is named.
 #
-# "on" has the KUnit tests and the sample, too. Before the patch that adds the
+# "on" has the KUnit tests and the samples, too. Before the patch that adds the
 # option, the two differ in these alone.
 #
 # usage: check.sh REPO	one branch a set, one commit a patch; see series.sh
@@ -34,6 +34,10 @@ fragments() {
 	on) list+=("$TOOLS/kernel/rust.config" "$ours/kernel/seccomp_notify/.kunitconfig" "$TOOLS/kernel/kunit.config") ;;
 	esac
 	cat "${list[@]}"
+	# The samples of seccomp are programs. The compiler of the kernel makes them, with
+	# the headers of the same tree: a sample cannot use what comes later.
+	[[ $kind != on ]] ||
+		printf 'CONFIG_%s=y\n' SAMPLES HEADERS_INSTALL SAMPLE_SECCOMP
 }
 
 # Objects that were built from the project's tree are those of this one, where
@@ -93,6 +97,8 @@ kernel() {
 			[[ $kind == off ]] || return 1
 		fi
 	fi
+	# Where nothing can be linked for the kernel's programs, samples are left out.
+	[[ $kind != on ]] || grep -q '^CONFIG_SAMPLE_SECCOMP=y' "$check/$kind/.config" || return 1
 	logged "$LOG/series-$kind.log" kernel_make "series.check/$kind" -j"$(nproc)" -Otarget vmlinux
 }
 
