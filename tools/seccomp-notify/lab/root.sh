@@ -23,7 +23,8 @@ with_libraries() {
 		mkdir -p "$root$(dirname "$library")"
 		cp -L "$library" "$root$library"
 	done < <(
-		ldd "$@" 2> /dev/null | grep -oE '/[^ :]+ \(0x' | cut -d ' ' -f 1 | sort -u
+		# It fails for those that are linked with nothing.
+		{ ldd "$@" 2> /dev/null || true; } | grep -oE '/[^ :]+ \(0x' | cut -d ' ' -f 1 | sort -u
 		# What pthread_exit() loads when it is called.
 		ldconfig -p | awk '/libgcc_s\.so\.1 .*x86-64/ { print $NF; exit }'
 	)
