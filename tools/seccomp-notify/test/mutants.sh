@@ -50,8 +50,20 @@ boot_mutant() {
 		kernel_make "$flavour" -j"$(nproc)" bzImage 2>&1
 		return
 	fi
+	: > "$name.ktap"
+	# With a mistake, many tests may fail, each after its 30 seconds: the first one is enough.
+	set -m
 	"$TOOLS/lab/boot.sh" --flavour "$flavour" --console "$name.dmesg" --timeout 900 "$copy/root.cpio.gz" \
-		"/kselftest/run_kselftest.sh -o 300$(printf ' -t seccomp:%s' "$@")" > "$name.ktap" || status=$?
+		"/kselftest/run_kselftest.sh -o 300$(printf ' -t seccomp:%s' "$@")" > "$name.ktap" &
+	guest=$!
+	set +m
+	trap 'kill -- "-$guest" 2> /dev/null || true' EXIT
+	while kill -0 "$guest" 2> /dev/null && ! grep -qE '^(# )?not ok ' "$name.ktap"; do
+		sleep 1
+	done
+	kill -- "-$guest" 2> /dev/null || true
+	wait "$guest" || status=$?
+	trap - EXIT
 	: >> "$name.dmesg"
 	[[ $(python3 "$TOOLS/test/results.py" --linux "$LINUX" --skips "$TOOLS/test/expected-skips" \
 		--run seccomp_notify/rust/2 --kselftest --status "$status" --log "$name.dmesg" "$name.ktap" |
