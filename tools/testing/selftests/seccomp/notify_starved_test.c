@@ -891,6 +891,7 @@ TEST_F(starved, memcg_at_its_limit)
  */
 
 #define MANY		16384
+#define NR_FILTERS	8192
 /* Less than what a listener is made of, beside its file. */
 #define LISTENER_SIZE	128
 /* Each CPU may have that much in store. */
@@ -1028,6 +1029,55 @@ TEST_F(charged, listeners_are_charged)
 	EXPECT_LT(others->ret + MANY * LISTENER_SIZE + store / 2,
 		  listeners->ret);
 	EXPECT_TRUE(listeners->handled);
+}
+
+/* Installs a filter with a listener, and takes both along. */
+static void *leave_with_filter(void *unused)
+{
+	int fd = install_listener(0);
+
+	return fd < 0 || close(fd) ? (void *)1 : NULL;
+}
+
+static void run_with_filters(unsigned int count)
+{
+	pthread_t thread;
+	void *failed;
+
+	while (count--) {
+		if (pthread_create(&thread, NULL, leave_with_filter, NULL) ||
+		    pthread_join(thread, &failed) || failed)
+			_exit(2);
+	}
+}
+
+/* t->handled is 1 if what the filters of many threads have cost was given back. */
+static void leave_with_filters(struct target *t)
+{
+	struct mounted *cgroup = (void *)t->arg;
+	long before;
+
+	if (enter_charged(cgroup, first_free_fd()))
+		_exit(1);
+	/* What threads cost beside them is there by then. */
+	run_with_filters(16);
+	before = charged_now(cgroup);
+	run_with_filters(NR_FILTERS);
+	t->handled = WAIT_FOR(charged_now(cgroup) - before <
+			      NR_FILTERS * LISTENER_SIZE);
+	t->ret = charged_now(cgroup) - before;
+}
+
+/* A listener whose fd is closed and whose filter is gone is gone, too. */
+TEST_F_TIMEOUT(charged, filters_leave_no_listener, 120)
+{
+	struct target *t;
+
+	t = spawn(_metadata, &self->sup, leave_with_filters,
+		  (unsigned long)&self->cgroup);
+	reap(_metadata, t);
+	TH_LOG("bytes still charged for each: %ld", t->ret / NR_FILTERS);
+	EXPECT_TRUE(t->handled);
 }
 
 /* Makes them until that fails. */
