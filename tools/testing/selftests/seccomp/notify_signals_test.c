@@ -164,6 +164,34 @@ TEST_F(interruptible, delivered_restarts)
 	expect_result(_metadata, t, 2, 0);
 }
 
+/*
+ * Another thread may have taken a signal when the target runs that it has woken,
+ * or, as here, it is ignored by then. Nothing is left that could interrupt.
+ */
+TEST_F(interruptible, signal_that_is_gone_does_not_interrupt)
+{
+	struct seccomp_notif n;
+	struct target *t;
+
+	t = spawn_thread(_metadata, &self->sup, call_once, 1);
+	ASSERT_EQ(0, recv_notif(&self->sup, &n));
+	ASSERT_TRUE(WAIT_FOR(target_waits(t)));
+	if (!hold_target(_metadata, &self->sup, t))
+		return;
+	handle_signal(SIGUSR1, 0);
+	ASSERT_EQ(0, signal_thread(t->tid, SIGUSR1));
+	ASSERT_TRUE(signal(SIGUSR1, SIG_IGN) != SIG_ERR);
+	release_target(_metadata, &self->sup);
+	ASSERT_TRUE(WAIT_FOR(target_waits(t)));
+	if (c_differs(_metadata, &self->sup,
+		      id_valid(&self->sup, n.id) == -ENOENT,
+		      "the system call is restarted"))
+		ASSERT_EQ(0, recv_notif(&self->sup, &n));
+	EXPECT_EQ(0, reply_value(&self->sup, n.id, 2));
+	expect_result(_metadata, t, 2, 0);
+	EXPECT_EQ(0, t->handled);
+}
+
 TEST_F(interruptible, timer_in_a_slow_syscall_restarts)
 {
 	struct seccomp_notif n;
