@@ -1069,7 +1069,7 @@ static void leave_with_filters(struct target *t)
 }
 
 /* A listener whose fd is closed and whose filter is gone is gone, too. */
-TEST_F_TIMEOUT(charged, filters_leave_no_listener, 120)
+TEST_F(charged, filters_leave_no_listener)
 {
 	struct target *t;
 
