@@ -144,10 +144,11 @@ run_host() {
 	while read -r line; do
 		note host - "$line"
 	done < <(grep '^left out, ' "$log" || true)
-	if ((f)); then
-		note host - "see $log"
-		grep -E '^test .* (FAILED|ignored.*)$|^error' "$log" | head -n 20 | sed 's/^/    /' || true
-	fi
+	((f)) || return 0
+	note host - "see $log"
+	while read -r line; do
+		note host - "$line"
+	done < <(grep -E '^test .* (FAILED|ignored.*)$|^error' "$log" | head -n 20)
 }
 
 run_check() {

@@ -14,6 +14,8 @@ const SET_TOO: u32 = _IOW::<[u64; 2]>(MAGIC, 2);
 const GET: u32 = _IOR::<u64>(MAGIC, 3);
 const RECV: u32 = _IOWR::<u64>(MAGIC, 4);
 const ADDFD: u32 = _IOW::<[u64; 3]>(MAGIC, 5);
+const ADDFD_ELSEWHERE: u32 = _IOW::<[u64; 3]>(b'?' as u32, 5);
+const GET_SHORT: u32 = _IOR::<u32>(MAGIC, 3);
 
 struct Magic;
 
@@ -48,9 +50,24 @@ impl Listener {
     fn size(&self, _file: &File, _to: ZeroedOut<[u64; 2]>) -> Result<isize> {
         Ok(0)
     }
+}
 
-    #[ioctl(_IOW(5) = ADDFD, also = SET)]
-    fn also_size(&self, _file: &File, _value: In<[u64; 3]>) -> Result<isize> {
+struct Also;
+
+#[ioctls(magic = b'!')]
+impl Also {
+    #[ioctl(_IOW(5) = ADDFD, also = ADDFD_ELSEWHERE)]
+    fn also_magic(&self, _file: &File, _value: In<[u64; 3]>) -> Result<isize> {
+        Ok(0)
+    }
+
+    #[ioctl(_IOW(2) = SET_TOO, also = SET)]
+    fn also_nr(&self, _file: &File, _value: In<[u64; 2]>) -> Result<isize> {
+        Ok(0)
+    }
+
+    #[ioctl(_IOR(3) = GET, also = GET_SHORT)]
+    fn also_size(&self, _file: &File, _to: Out<u64>) -> Result<isize> {
         Ok(0)
     }
 }
