@@ -149,7 +149,7 @@ begin_edit() {
 	[[ ! -s $series/$patch.diff ]] ||
 		patch -R -p1 -F0 --merge --no-backup-if-mismatch -d "$edit" \
 			-i "$series/$patch.diff" > "$log" || true
-	[[ -z $own ]] || conflicts | xargs -r sed -i '/^<<<<<<</,/^=======/d; /^>>>>>>>/d'
+	[[ -z $own ]] || { conflicts || true; } | xargs -r sed -i '/^<<<<<<</,/^=======/d; /^>>>>>>>/d'
 }
 
 save_edit() {
