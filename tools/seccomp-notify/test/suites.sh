@@ -82,7 +82,12 @@ runner_check() { "$TOOLS/test/runner.sh"; }
 style_check() { "$TOOLS/test/check.sh"; }
 bench_check() { QUICK=1 "$TOOLS/bench/bench.sh"; }
 # What make run and make trace show works, and the samples with it.
-demo_check() { TAKEOVERS=500 "$TOOLS/demo/run.sh" && "$TOOLS/demo/trace.sh"; }
+# "make run" is for a terminal, which stops whatever reads it in the background.
+demo_check() {
+	TAKEOVERS=500 script -qefc "$(printf %q "$TOOLS/demo/run.sh")" /dev/null &&
+		"$TOOLS/demo/trace.sh"
+}
+
 host_check() {
 	cd "$TOOLS/host" || return
 	export CARGO_TARGET_DIR=$BUILD/host RUSTC RUSTDOC

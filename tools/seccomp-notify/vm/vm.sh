@@ -115,14 +115,22 @@ trap 'rm -f "$script"' EXIT
 	printf '%s\n' "$command"
 } > "$script"
 
-stdin=/dev/null
-[[ ! -t 0 ]] || stdin=/dev/stdin
 ((timeout == 0)) || vng=(timeout -k 5 "$timeout" "${vng[@]}")
 [[ -z $pin ]] || vng=(taskset -c "$(first_cpus "$pin")" "${vng[@]}")
 
 # QEMU opens its output anew, which would empty a file: give it pipes.
 status=0
-"${vng[@]}" --exec "bash $script" < "$stdin" 2> >(cat >&2) | cat || status=$?
+if ((timeout)); then
+	# timeout(1) has all below it in a process group of its own, which it ends as a
+	# whole. The terminal would stop that group if it read, and sends it no ^C.
+	"${vng[@]}" --exec "bash $script" < /dev/null 2> >(cat >&2) | cat &
+	trap 'kill "$(jobs -p)"; wait; exit 130' INT
+	wait %1 || status=$?
+else
+	stdin=/dev/null
+	[[ ! -t 0 ]] || stdin=/dev/stdin
+	"${vng[@]}" --exec "bash $script" < "$stdin" 2> >(cat >&2) | cat || status=$?
+fi
 if ((status == 255)) && [[ ! -s $console || $(tail -c 4000 "$console") == *'Kernel panic'* ]]; then
 	tail -n 40 "$console" >&2 || true
 	say "the guest died; all it said is in $console"
