@@ -537,7 +537,7 @@ fn await_fd(
 
     match own.value().progress {
         Progress::Done(result) => Err(result),
-        // The target is at it, which does not take long.
+        // The target is at it, and may be for long: an fd that is replaced may have to be flushed.
         Progress::Installing if current!().fatal_signal_pending() => {
             abandon(inner, id);
             Err(Err(ERESTARTSYS))

@@ -223,7 +223,8 @@ fn settle(
         let is_signal = held.unlocked(|| target.settle_signal_pending(report));
 
         // It may have been frozen for long: those flags count that are set when it takes notice.
-        if held.data().fd_signalled == report {
+        // For one that is to die they do not, however often they change.
+        if held.data().fd_signalled == report || current!().fatal_signal_pending() {
             return is_signal.then_some(Signal { report });
         }
     }

@@ -27,8 +27,8 @@ pub enum Direction {
 /// Returns how many of the `len` bytes were copied: fewer if a later page cannot be reached.
 ///
 /// The caller is in an ioctl(2), so that the current task has memory of its own. May sleep, for as
-/// long as a page fault of either task takes; a fatal signal ends that. As in C, it is not there
-/// for modules.
+/// long as a page fault of either task takes; a fatal signal ends that, if the file system lets it.
+/// As in C, it is not there for modules.
 ///
 /// # Errors
 ///

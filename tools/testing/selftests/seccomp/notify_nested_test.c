@@ -3,6 +3,7 @@
  * Nested listeners: more than one filter of a task has one. Which of them can
  * be installed, who is asked and in which order, and whose answer counts.
  */
+#include <linux/capability.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 
@@ -625,6 +626,31 @@ TEST_F(nested_sysctl, default_is_0)
 {
 	EXPECT_STREQ("0\n", self->saved);
 	EXPECT_EQ(-EBUSY, install_listener(0));
+}
+
+/* What runs as root without capabilities, as in a container, cannot write it. */
+TEST_F(nested_sysctl, takes_a_capability)
+{
+	struct __user_cap_header_struct header = {
+		.version = _LINUX_CAPABILITY_VERSION_3,
+	};
+	struct __user_cap_data_struct caps[_LINUX_CAPABILITY_U32S_3];
+	int status;
+	pid_t pid;
+
+	pid = fork();
+	ASSERT_LE(0, pid);
+	if (!pid) {
+		if (syscall(SYS_capget, &header, caps))
+			_exit(1);
+		caps[0].effective &= ~(1U << CAP_SYS_ADMIN);
+		if (syscall(SYS_capset, &header, caps))
+			_exit(2);
+		_exit(write_file(SYSCTL, "1") == -EPERM ? 0 : 3);
+	}
+	ASSERT_EQ(pid, waitpid(pid, &status, 0));
+	EXPECT_EQ(0, status);
+	expect_sysctl(_metadata, self->saved);
 }
 
 TEST_F(nested_sysctl, allows_all)
