@@ -318,7 +318,7 @@ impl Command {
             let getter = Ident::new(getter, Span::call_site());
             check(
                 at,
-                quote!(::kernel::ioctl::#getter(#uapi) == ::kernel::ioctl::#getter(BUILT)),
+                quote!(::kernel::ioctl::#getter(#uapi) == ::kernel::ioctl::#getter(__IOCTLS_BUILT)),
                 &format!("the UAPI constant has another {what}"),
             );
         }
@@ -344,7 +344,7 @@ impl Command {
             check(
                 builder.name.span(),
                 quote! {
-                    ::kernel::ioctl::_IOC_DIR(BUILT) & <#ty as ::kernel::ioctl::Arg>::DIR
+                    ::kernel::ioctl::_IOC_DIR(__IOCTLS_BUILT) & <#ty as ::kernel::ioctl::Arg>::DIR
                         == <#ty as ::kernel::ioctl::Arg>::DIR
                 },
                 "the argument is copied in a direction that the number does not have",
@@ -366,7 +366,7 @@ impl Command {
 
             #(#cfgs)*
             const _: () = {
-                const BUILT: u32 = ::kernel::ioctl::#name #data((#magic) as u32, #nr);
+                const __IOCTLS_BUILT: u32 = ::kernel::ioctl::#name #data((#magic) as u32, #nr);
                 #checks
             };
         }

@@ -424,11 +424,11 @@ impl<T, S: ?Sized> WaiterList<T, S> {
     /// `node` must be one of this list.
     #[inline]
     unsafe fn dequeue(&mut self, node: *mut Node<T, S>) {
-        // INVARIANT: The node leaves the place that it has. SAFETY: By the caller's promise, the
-        // node is alive and ours to access, and in this list if it is in one. What has access to
-        // the list of a table has it to the front, too: who gets at the list, by
-        // `WaiterTable::list()` or as a waiter, has borrowed the whole table, and whoever is in
-        // `wait()` has the lock that protects it.
+        // INVARIANT: The node leaves the place that it has.
+        // SAFETY: By the caller's promise, the node is alive and ours to access, and in this list
+        // if it is in one. What has access to the list of a table has it to the front, too: who
+        // gets at the list, by `WaiterTable::list()` or as a waiter, has borrowed the whole table,
+        // and whoever is in `wait()` has the lock that protects it.
         unsafe {
             match (*node).place {
                 Place::None => return,
@@ -571,9 +571,10 @@ impl<T, S: ?Sized> WaiterTable<T, S> {
 
         waiter.dequeue();
         let this = self.project();
-        // INVARIANT: The node has this place now. SAFETY: By the invariants of `Waiter`, the node
-        // is one of the list, thus alive and ours to access. It is in no place, and leaves this
-        // one before it dies, while the table is where it is, pinned. No other waiter has the id.
+        // INVARIANT: The node has this place now.
+        // SAFETY: By the invariants of `Waiter`, the node is one of the list, thus alive and ours
+        // to access. It is in no place, and leaves this one before it dies, while the table is
+        // where it is, pinned. No other waiter has the id.
         unsafe {
             this.front.insert_as(Node::in_front(node), id);
             (*node).place = Place::Front;

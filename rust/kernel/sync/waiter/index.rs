@@ -413,7 +413,8 @@ impl Index {
         // the digits up to there lead to both. The younger is in no place then, until it gets the
         // next one. All levels have a digit: what is met at a level has the digits of `id` below
         // that, so that below the last, the 64th, it would have the same id. There are no two with
-        // the same, as the caller promises. SAFETY: As in `insert()`.
+        // the same, as the caller promises.
+        // SAFETY: As in `insert()`.
         unsafe {
             (*links).id = MaybeUninit::new(id);
             for level in 0.. {

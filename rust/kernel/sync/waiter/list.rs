@@ -82,9 +82,9 @@ impl List {
     #[inline]
     unsafe fn insert(&mut self, links: *mut Links, prev: *mut Links, next: *mut Links) {
         // INVARIANT: The two neighbours, or the ends in place of null, lead to the new element,
-        // and it leads to them. SAFETY: The caller promises that `links` is ours to access. The
-        // neighbours are in this list, or null, so that `next_of()` and `prev_of()` may be asked
-        // for their pointers.
+        // and it leads to them.
+        // SAFETY: The caller promises that `links` is ours to access. The neighbours are in this
+        // list, or null, so that `next_of()` and `prev_of()` may be asked for their pointers.
         unsafe {
             links.write(Links { prev, next });
             *self.next_of(prev) = links;
