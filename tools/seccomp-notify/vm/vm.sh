@@ -124,7 +124,8 @@ if ((timeout)); then
 	# timeout(1) has all below it in a process group of its own, which it ends as a
 	# whole. The terminal would stop that group if it read, and sends it no ^C.
 	"${vng[@]}" --exec "bash $script" < /dev/null 2> >(cat >&2) | cat &
-	trap 'kill "$(jobs -p)"; wait; exit 130' INT
+	# Who called this ends by a ^C only if this does.
+	trap 'kill "$(jobs -p)"; wait; trap - INT; kill -INT $$' INT
 	wait %1 || status=$?
 else
 	stdin=/dev/null

@@ -343,3 +343,22 @@ fn the_type_can_be_generic() {
     set_memory(&bytes(&[1, 2, 3]));
     assert_eq!(Generic(4u8).ioctl(&File::new(0), SEND, START), Ok(5));
 }
+
+/// A name that the macro uses itself would be another thing there.
+const BUILT: u32 = 1;
+
+struct Named;
+
+#[ioctls(magic = header::MAGIC)]
+impl Named {
+    #[ioctl(_IOWR(BUILT) = SEND)]
+    fn send(&self, _file: &File, In(arg): In<[u64; 3]>) -> Result<isize> {
+        Ok(arg[0] as isize)
+    }
+}
+
+#[test]
+fn a_number_can_be_a_constant() {
+    set_memory(&bytes(&[1, 2, 3]));
+    assert_eq!(Named.ioctl(&File::new(0), SEND, START), Ok(1));
+}
