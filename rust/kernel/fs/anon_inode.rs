@@ -285,7 +285,7 @@ impl IoctlFile {
 
     /// Takes a reference to the file that has the number `fd` in the current thread's fd table.
     ///
-    /// It fails if there is none, or if it is of `O_PATH`. It does not sleep. Nor does it to drop the
+    /// It fails if there is none, or if it is of `O_PATH`. It does not sleep. Nor does dropping the
     /// reference: if that is the last, the file is released when the system call returns.
     #[inline]
     pub fn fget(&self, fd: u32) -> Result<ARef<File>, BadFdError> {
