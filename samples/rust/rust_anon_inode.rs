@@ -243,7 +243,8 @@ impl Mailbox {
             let inner = inner.as_mut().project();
             let mut letter = inner.letters.first().ok_or(EAGAIN)?;
 
-            // The lock is a mutex, under which this may sleep. If it fails, nothing is taken.
+            // The lock is a mutex, under which this may sleep. If it fails, nothing is taken. It is
+            // for what is as small as this: who waits for the lock is not to be killed meanwhile.
             to.write(&letter.value().number)?;
             letter.dequeue();
             letter.value().answer = Some(*inner.taken);

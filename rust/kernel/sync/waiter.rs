@@ -188,6 +188,12 @@ pub struct WaiterTable<T, S: ?Sized = ()> {
 unsafe impl<T: Send, S: ?Sized + Sync> Send for WaiterTable<T, S> {}
 
 /// A waiter as it lies on the stack of its task.
+///
+/// # Invariants
+///
+/// - `in_queue` is in the list or in the front that `place` says, of the one list or table that the
+///   node belongs to; `in_index` is in the index of that table, or in none.
+/// - `shared` is valid, and not written to, for as long as the node belongs to a list.
 struct Node<T, S: ?Sized> {
     place: Place,
     /// Initialised for what has a place.
@@ -534,14 +540,16 @@ impl<T, S: ?Sized> WaiterTable<T, S> {
     pub fn get(mut self: Pin<&mut Self>, id: u64) -> Option<Waiter<'_, T, S>> {
         let links = self.as_mut().project().index.get(id);
 
-        self.waiter(links)
+        // SAFETY: This is what the index has for the id.
+        unsafe { self.waiter(links) }
     }
 
     /// Some waiter that has an id.
     pub fn any(mut self: Pin<&mut Self>) -> Option<Waiter<'_, T, S>> {
         let links = self.as_mut().project().index.any();
 
-        self.waiter(links)
+        // SAFETY: This is what the index has.
+        unsafe { self.waiter(links) }
     }
 
     /// Puts the ids of the oldest waiters that have one in `ids`, oldest first. Returns how many
@@ -558,7 +566,8 @@ impl<T, S: ?Sized> WaiterTable<T, S> {
     pub fn next(mut self: Pin<&mut Self>, after: Option<u64>) -> Option<Waiter<'_, T, S>> {
         let links = self.as_mut().project().index.next(after);
 
-        self.waiter(links)
+        // SAFETY: This is what the index has next.
+        unsafe { self.waiter(links) }
     }
 
     /// Puts the waiter with this id in the queue, before those that were not put there by this,
@@ -583,12 +592,17 @@ impl<T, S: ?Sized> WaiterTable<T, S> {
     }
 
     /// The waiter whose links are in the index, or none for null.
+    ///
+    /// # Safety
+    ///
+    /// `links` must be null or in `index`.
     #[inline]
-    fn waiter(self: Pin<&mut Self>, links: *mut index::Links) -> Option<Waiter<'_, T, S>> {
+    unsafe fn waiter(self: Pin<&mut Self>, links: *mut index::Links) -> Option<Waiter<'_, T, S>> {
         if links.is_null() {
             return None;
         }
-        // SAFETY: By the type invariants, this is the `in_index` of a node.
+        // SAFETY: By the caller's promise and the type invariants, this is the `in_index` of a
+        // node.
         let node = unsafe { container_of!(links, Node<T, S>, in_index) };
         // INVARIANT: The node is one of the table's list.
         Some(Waiter {
@@ -678,24 +692,16 @@ impl<T, S: ?Sized> Waiter<'_, T, S> {
     /// Puts the waiter at the end of the queue, unless it is queued.
     #[inline]
     pub fn enqueue_last(&mut self) {
-        if !self.is_queued() {
-            let (list, links) = self.enter_list();
-
-            // SAFETY: The links are in no list, and leave this one before their node dies. Only
-            // who has access to this list has access to the node.
-            unsafe { list.insert_last(links) };
-        }
+        // SAFETY: The links are in no list, and leave this one before their node dies. Only who has
+        // access to this list has access to the node.
+        self.enter_list(|list, links| unsafe { list.insert_last(links) });
     }
 
     /// Puts the waiter at the start of the queue, unless it is queued.
     #[inline]
     pub fn enqueue_first(&mut self) {
-        if !self.is_queued() {
-            let (list, links) = self.enter_list();
-
-            // SAFETY: As in `enqueue_last()`.
-            unsafe { list.insert_first(links) };
-        }
+        // SAFETY: As in `enqueue_last()`.
+        self.enter_list(|list, links| unsafe { list.insert_first(links) });
     }
 
     /// Takes the waiter out of the queue, if it is there.
@@ -705,19 +711,23 @@ impl<T, S: ?Sized> Waiter<'_, T, S> {
         unsafe { Pin::into_inner_unchecked(self.list.as_mut()).dequeue(self.node) };
     }
 
-    /// Gives the node, which has none, a place in the list. Returns that and the node's links, for
-    /// the caller to insert.
+    /// Gives the node a place in the list, unless it has one: `insert` puts its links there.
     #[inline]
-    fn enter_list(&mut self) -> (&mut List, *mut list::Links) {
+    fn enter_list(&mut self, insert: impl FnOnce(&mut List, *mut list::Links)) {
+        if self.is_queued() {
+            return;
+        }
+
         let list = self.list.as_mut().project();
 
+        // INVARIANT: The node has this place now.
         *list.queued += 1;
         // SAFETY: By the type invariants, the node is alive and ours to access.
         let links = unsafe {
             (*self.node).place = Place::List;
             Node::in_list(self.node)
         };
-        (list.list, links)
+        insert(list.list, links);
     }
 }
 

@@ -32,10 +32,13 @@ const FANOUT: usize = 1 << DIGIT_BITS;
 pub const OLDEST: usize = 64;
 
 /// The part of an element that links it with its neighbours in the tree.
+///
+/// # Invariants
+///
+/// `id` and `children` are initialised unless `place` is null.
 pub(super) struct Links {
     /// The pointer that leads here, a parent's or the root's; null for what is in no index.
     place: *mut *mut Links,
-    /// Initialised for what is in an index, like the next one.
     id: MaybeUninit<u64>,
     children: MaybeUninit<[*mut Links; FANOUT]>,
 }
@@ -86,8 +89,8 @@ impl Links {
     /// `links` must be valid for writing, and nobody else may have access to it.
     #[inline]
     pub(super) unsafe fn init(links: *mut Self) {
-        // SAFETY: The caller promises that this can be written to. The rest may stay
-        // uninitialised.
+        // INVARIANT: The rest may stay uninitialised.
+        // SAFETY: The caller promises that this can be written to.
         unsafe { (&raw mut (*links).place).write(ptr::null_mut()) };
     }
 
@@ -97,7 +100,7 @@ impl Links {
         if self.place.is_null() {
             return None;
         }
-        // SAFETY: What is in an index has its id.
+        // SAFETY: By the type invariants, as `place` is not null.
         Some(unsafe { self.id.assume_init() })
     }
 
