@@ -92,7 +92,7 @@ impl AnonInodeFile for Listener {
         ArcBorrow::get_ref(this).pollers()
     }
 
-    fn show_fdinfo(this: ArcBorrow<'_, Self>, _file: &File, seq: &SeqFile) {
+    fn show_fdinfo(this: ArcBorrow<'_, Self>, seq: &SeqFile, _file: &File) {
         let mut ids = [0; OLDEST];
         let (is_used, flags, counts, readers, oldest) = {
             let mut inner = this.lock();

@@ -196,8 +196,8 @@ pub trait AnonInodeFile: Sized + 'static {
     /// It may sleep. It is called again if there is not enough room for what it writes.
     fn show_fdinfo(
         _this: <Self::Ptr as ForeignOwnable>::Borrowed<'_>,
-        _file: &File,
         _seq: &SeqFile,
+        _file: &File,
     ) {
         build_error!(VTABLE_DEFAULT_ERROR)
     }
@@ -454,6 +454,6 @@ impl<T: AnonInodeFile> Operations<T> {
             )
         };
 
-        T::show_fdinfo(this, file, seq);
+        T::show_fdinfo(this, seq, file);
     }
 }

@@ -358,7 +358,7 @@ impl Fd {
         let file = File::new(What::Itself(self.flags));
         let seq = SeqFile::default();
 
-        <Listener as AnonInodeFile>::show_fdinfo(self.listener().as_arc_borrow(), &file, &seq);
+        <Listener as AnonInodeFile>::show_fdinfo(self.listener().as_arc_borrow(), &seq, &file);
         seq.into_text()
     }
 
