@@ -31,7 +31,7 @@ pub trait AnonInodeFile: Sized + 'static {
     fn pollers<'a>(this: ArcBorrow<'a, Self>) -> &'a PollCondVar
     where
         Self: 'a;
-    fn show_fdinfo(this: ArcBorrow<'_, Self>, file: &File, seq: &SeqFile);
+    fn show_fdinfo(this: ArcBorrow<'_, Self>, seq: &SeqFile, file: &File);
 }
 
 /// What poll does with such a file.
