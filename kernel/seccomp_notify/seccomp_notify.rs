@@ -3,8 +3,8 @@
 //! Seccomp user notification.
 //!
 //! When a filter says `SECCOMP_RET_USER_NOTIF`, the system call of the task, the *target*, becomes
-//! a *notification* that a *supervisor* receives and answers over a *listener*, the fd that it got
-//! when it installed the filter. Filters are C's, see
+//! a *notification* that a *supervisor* receives and answers over a *listener*, an fd that came
+//! with the filter or that the filter was given. Filters are C's, see
 //! [`kernel/seccomp.c`](srctree/kernel/seccomp.c); all from there on is here:
 //!
 //! * `state`: the states of a notification, and what leads from one to another.

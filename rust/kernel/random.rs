@@ -8,7 +8,7 @@ use crate::bindings;
 
 /// Returns a random number, as good as the kernel's generator is at the time.
 ///
-/// It may be called from any context.
+/// It may be called from any context but that of an NMI.
 #[doc(alias = "get_random_u64")]
 #[inline]
 pub fn random_u64() -> u64 {

@@ -245,7 +245,7 @@ static void serve(int listener)
 	memset(req, 0, sizes.seccomp_notif);
 	if (ioctl(listener, SECCOMP_IOCTL_NOTIF_RECV, req)) {
 		/* A signal for us, or the target has gone meanwhile. */
-		if (errno == EINTR || errno == ENOENT)
+		if (errno == EINTR || errno == ENOENT || errno == EAGAIN)
 			return;
 		die("NOTIF_RECV");
 	}
@@ -269,6 +269,10 @@ static void supervise(int listener)
 		{ .fd = listener, .events = POLLIN },
 		{ .fd = pidfd, .events = POLLIN },
 	};
+
+	/* A target that dies between poll() and RECV must not block us. */
+	if (fcntl(listener, F_SETFL, O_NONBLOCK))
+		die("O_NONBLOCK");
 
 	for (;;) {
 		if (poll(fds, 2, -1) < 0) {

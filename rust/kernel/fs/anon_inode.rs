@@ -245,8 +245,8 @@ pub fn from_file<T: AnonInodeFile>(
 ) -> Option<<T::Ptr as ForeignOwnable>::Borrowed<'_>> {
     let file = file.as_ptr();
 
-    // SAFETY: There is a reference to the file. Its operations may be set meanwhile if it is that
-    // of a terminal (`__tty_hangup()`), hence the volatile read; those of our files never are.
+    // SAFETY: There is a reference to the file. The operations of some are replaced while they are
+    // open, as by `__tty_hangup()`, hence the volatile read; those of our files never are.
     let operations = unsafe { (&raw const (*file).f_op).read_volatile() };
 
     if !ptr::eq(operations, &T::OPERATIONS.0) {
@@ -426,9 +426,9 @@ impl<T: AnonInodeFile> Operations<T> {
         // SAFETY: The caller has a reference to the file during this call. Who waits at what
         // `pollers()` returns leaves before the file is released: who sleeps in poll(2) or
         // select(2) has a reference to the file, and an epoll instance forgets it first. Until
-        // then, that is there, although only what `PollCondVar` tells when it is dropped would be
-        // heard by none but epoll: `pollers()` returns it for any time for which the pointer is
-        // borrowed, and thus for as long as the file has that.
+        // then, that is there: `pollers()` returns it for any time for which the pointer is
+        // borrowed, and thus for as long as the file has that. What `PollCondVar` tells when it is
+        // dropped would be heard by epoll and its like, but neither by poll(2) nor by select(2).
         let (this, pollers) = unsafe { (Self::borrow(file), T::pollers(Self::borrow(file))) };
         // SAFETY: As above. `new_file()` gives the file no operation that uses a position, for
         // which `fdget_pos()` matters. `table` is as `PollTable` demands.

@@ -85,6 +85,8 @@ pub trait ExtensibleArg: Arg {
 /// };
 /// use kernel::page::PAGE_SIZE;
 ///
+/// # // SAFETY: A test may be given an address space at any time.
+/// # assert_eq!(unsafe { kernel::bindings::kunit_attach_mm() }, 0);
 /// // Nothing is mapped at the null pointer.
 /// assert_eq!(In::<u64>::from_user(0).err(), Some(EFAULT));
 ///
@@ -211,6 +213,8 @@ impl<T: AsBytes> Arg for ZeroedOut<T> {
 ///     Parts, //
 /// };
 ///
+/// # // SAFETY: A test may be given an address space at any time.
+/// # assert_eq!(unsafe { kernel::bindings::kunit_attach_mm() }, 0);
 /// // A number, and room for the answer.
 /// let arg = Parts::<[u64; 2]>::from_user(0)?;
 ///

@@ -731,6 +731,7 @@ impl<T, S: ?Sized> Waiter<'_, T, S> {
     }
 }
 
+#[cfg(CONFIG_RUST_SYNC_WAITER_KUNIT_TEST)]
 #[macros::kunit_tests(rust_sync_waiter)]
 mod tests {
     use super::*;

@@ -113,8 +113,8 @@ gather_sources() {
 	cp "$copy"/tree/kernel/seccomp_notify/{file,listener,notification,state,supervisor,target}.rs \
 		"$host/notify/src"
 	sed -i '/^#\[path/d' "$host/src/sync.rs" "$host/notify/src/lib.rs"
-	sed -i 's#^\(.path = ".*\)kernel/seccomp_notify/#\1tools/seccomp-notify/host/notify/src/#
-		s#^\(.path = ".*\)rust/kernel/sync/#\1tools/seccomp-notify/host/src/sync/shipped/#' \
+	sed -i 's#^\(..path = ".*\)kernel/seccomp_notify/#\1tools/seccomp-notify/host/notify/src/#
+		s#^\(..path = ".*\)rust/kernel/sync/#\1tools/seccomp-notify/host/src/sync/shipped/#' \
 		"$host"/tests/{index,state}.rs
 	cd "$host"
 }

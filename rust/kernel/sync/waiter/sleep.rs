@@ -209,7 +209,8 @@ impl Wakeup {
 
     /// Wakes the task, if any. Nobody is to be woken any more then.
     ///
-    /// It may be called from any context, but does not belong under the lock: the task takes that.
+    /// It may be called from any context but that of an NMI. It does not belong under the lock: the
+    /// task takes that.
     ///
     /// Returns whether the task can go on now. One that is frozen cannot: it does when it is
     /// thawed.

@@ -358,11 +358,11 @@ TEST_F(addfd, pending_then_send)
 		return;
 	/* The fd gets the lowest free number, which is known. */
 	start_pending_adder(_metadata, &self->sup, &a, n.id, self->src, 0);
-	EXPECT_EQ(0, reply_value(&self->sup, n.id, self->src));
+	EXPECT_EQ(0, reply_value(&self->sup, n.id, self->sup.listener));
 	release_target(_metadata, &self->sup);
 	join_adder(_metadata, &a);
-	EXPECT_LE(0, a.ret);
-	expect_result(_metadata, t, self->src, 0);
+	EXPECT_EQ(self->sup.listener, a.ret);
+	expect_result(_metadata, t, self->sup.listener, 0);
 	EXPECT_NE(0, t->number);
 }
 

@@ -1229,7 +1229,8 @@ static inline void hold(struct target *t)
 
 /*
  * Keeps all tasks off sup->held_cpu but those whose priority is higher than
- * @prio, as that of this thread is then, and of those that it creates. False if
+ * @prio, as that of this thread is then, and of those that it creates; from
+ * time to time, the scheduler has the others run all the same. False if
  * real-time scheduling is not allowed here: the test is skipped.
  *
  * The holder has memory of its own: a thread would have to wait for ours to be
@@ -1249,7 +1250,12 @@ static inline bool hold_cpu(struct __test_metadata *_metadata,
 	sup->held_cpu = first_cpu();
 	init_target(holder, sup, hold, 0);
 	holder->number = prio;
+#ifdef __s390x__
+	/* The stack comes first. */
+	pid = syscall(__NR_clone, NULL, CLONE_FILES | SIGCHLD, NULL, NULL, NULL);
+#else
 	pid = syscall(__NR_clone, CLONE_FILES | SIGCHLD, NULL, NULL, NULL, NULL);
+#endif
 	ASSERT_LE(0, pid);
 	if (!pid) {
 		prctl(PR_SET_PDEATHSIG, SIGKILL);

@@ -152,6 +152,9 @@ TEST_F(poll, no_err_for_a_pending_signal)
 		SKIP(return, "no real-time scheduling (%d)", ret);
 	EXPECT_EQ(0, others);
 	TH_LOG("%d polls, %d with ERR", polls, errors);
+	/* Where nothing is preempted in the kernel, it never has to wait. */
+	if (self->sup.is_c && !errors)
+		SKIP(return, "the lock was never seen taken");
 	c_differs(_metadata, &self->sup, errors,
 		  "poll() says ERR if the lock is taken and a signal pending");
 }

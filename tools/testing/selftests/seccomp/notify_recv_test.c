@@ -3,9 +3,6 @@
  * SECCOMP_IOCTL_NOTIF_RECV: what it returns, its buffer, the order of
  * notifications, O_NONBLOCK, and many readers at a time.
  */
-#define _GNU_SOURCE
-#include <sched.h>
-
 #include "notify_common.h"
 
 FIXTURE(recv)

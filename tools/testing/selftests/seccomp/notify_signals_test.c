@@ -201,8 +201,7 @@ TEST_F(interruptible, timer_in_a_slow_syscall_restarts)
 	t = spawn(_metadata, &self->sup, call_with_timer, 1);
 	for (i = 0; i < 3; i++) {
 		/* With C, ENOENT if a signal was faster than RECV. */
-		while (recv_notif(&self->sup, &n))
-			;
+		ASSERT_TRUE(WAIT_FOR(!recv_notif(&self->sup, &n)));
 		usleep(100000);
 		EXPECT_EQ(-ENOENT, id_valid(&self->sup, n.id));
 		EXPECT_EQ(-ENOENT, reply_value(&self->sup, n.id, i));
