@@ -287,6 +287,15 @@ fn step_both(
             prop_assert_eq!(queue == Queue::Last, is_signal);
         }
     }
+    // What is received once more comes before what was not, also if it was there for a signal.
+    let is_put_back = match event {
+        Event::Requeue => true,
+        Event::CopyEnded => model_before.answer == Answer::Later(Outcome::Requeued),
+        _ => false,
+    };
+    if is_put_back && model.answer == Answer::Awaited {
+        prop_assert_eq!(queue, Queue::Back);
+    }
     prop_assert_eq!(model.in_queue, model.must_be_queued());
     prop_assert_eq!(model.in_queue, real.is_queued());
     prop_assert!(model.told() <= 1, "it is told of the signal once");
