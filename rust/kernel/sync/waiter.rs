@@ -783,9 +783,12 @@ mod tests {
         let lock: &Mutex<Table> = &lock;
 
         WaiterList::wait(lock.lock(), Table::list, 1, &(), |held, ticket| {
+            assert!(!held.data().table().is_unused());
+            assert_eq!(held.data().table().next_id(), 7);
             assert_eq!(held.data().table().assign_id(ticket), Some(7));
             // It has one id and one place.
             assert_eq!(held.data().table().assign_id(ticket), Some(7));
+            assert_eq!(held.data().table().next_id(), 8);
             for _ in 0..2 {
                 if let Some(mut own) = held.data().list().own(ticket) {
                     own.enqueue_last();

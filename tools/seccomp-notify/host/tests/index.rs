@@ -199,6 +199,7 @@ proptest! {
         for _ in 0..count {
             both.insert();
         }
+        both.check_oldest();
         let mut stay: BTreeSet<_> = both.elements.keys().copied().collect();
         for action in actions {
             let links = both.all.next(at);

@@ -31,7 +31,7 @@ pub const KILLED: Error = ERESTARTSYS;
 /// # Safety
 ///
 /// Its fields are integers, without padding.
-unsafe trait Argument: Copy + Default {}
+pub unsafe trait Argument: Copy + Default {}
 
 // SAFETY: They are such structures.
 unsafe impl Argument for Notif {}
@@ -191,6 +191,11 @@ impl Fd {
         self.ioctl_value(cmd, START)
     }
 
+    /// Calls an ioctl whose argument points to this.
+    pub fn ioctl_with<T: Argument>(&self, cmd: u32, arg: &T) -> Result<isize> {
+        self.ioctl(cmd, bytes_of(arg), Buffer::Writable)
+    }
+
     pub fn recv_to(&self, buffer: Buffer) -> Result<Notif> {
         let zeroes = [0; size_of::<Notif>()];
 
@@ -205,12 +210,8 @@ impl Fd {
     pub fn send(&self, id: u64, reply: Reply) -> Result {
         let resp = resp_of(id, reply);
 
-        self.ioctl(
-            bindings::SECCOMP_IOCTL_NOTIF_SEND,
-            bytes_of(&resp),
-            Buffer::Writable,
-        )
-        .map(|_| ())
+        self.ioctl_with(bindings::SECCOMP_IOCTL_NOTIF_SEND, &resp)
+            .map(|_| ())
     }
 
     pub fn send_recv(&self, answer: Option<(u64, Reply)>, buffer: Buffer) -> (Result, SendRecv) {
@@ -235,12 +236,8 @@ impl Fd {
     }
 
     pub fn id_valid(&self, id: u64) -> Result {
-        self.ioctl(
-            bindings::SECCOMP_IOCTL_NOTIF_ID_VALID,
-            bytes_of(&id),
-            Buffer::Writable,
-        )
-        .map(|_| ())
+        self.ioctl_with(bindings::SECCOMP_IOCTL_NOTIF_ID_VALID, &id)
+            .map(|_| ())
     }
 
     pub fn add_fd(&self, id: u64, fd: AddFd) -> Result<u32> {
@@ -258,12 +255,8 @@ impl Fd {
         if fd.is_reply {
             arg.flags |= bindings::SECCOMP_ADDFD_FLAG_SEND;
         }
-        self.ioctl(
-            bindings::SECCOMP_IOCTL_NOTIF_ADDFD,
-            bytes_of(&arg),
-            Buffer::Writable,
-        )
-        .map(|number| number as u32)
+        self.ioctl_with(bindings::SECCOMP_IOCTL_NOTIF_ADDFD, &arg)
+            .map(|number| number as u32)
     }
 
     pub fn set_flags(&self, flags: u32) -> Result {
@@ -278,12 +271,8 @@ impl Fd {
             reserved: 0,
         };
 
-        self.ioctl(
-            bindings::SECCOMP_IOCTL_NOTIF_PIDFD,
-            bytes_of(&arg),
-            Buffer::Writable,
-        )
-        .map(|fd| fd as u32)
+        self.ioctl_with(bindings::SECCOMP_IOCTL_NOTIF_PIDFD, &arg)
+            .map(|fd| fd as u32)
     }
 
     /// Reads the target's memory.
@@ -338,12 +327,8 @@ impl Fd {
             reserved: 0,
         };
 
-        self.ioctl(
-            bindings::SECCOMP_IOCTL_NOTIF_REQUEUE,
-            bytes_of(&arg),
-            Buffer::Writable,
-        )
-        .map(|count| count as usize)
+        self.ioctl_with(bindings::SECCOMP_IOCTL_NOTIF_REQUEUE, &arg)
+            .map(|count| count as usize)
     }
 
     /// What it is ready for. `poller` is registered, if there is one.

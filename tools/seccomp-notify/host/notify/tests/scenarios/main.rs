@@ -2,6 +2,7 @@
 
 //! What can happen at a listener, each scenario in many ways: see `seccomp_notify::model`.
 
+mod arguments;
 mod counts;
 mod exchange;
 mod fds;

@@ -6,7 +6,7 @@ use kernel::error::code::*;
 use seccomp_notify::{
     model::explore,
     userspace::{AddFd, Answer, Wait},
-    world::{World, FD_SIGNALED, SIGNALED},
+    world::{World, FD_SIGNALED, FD_SYNC_WAKE_UP, SIGNALED},
 };
 
 /// Receives and answers, until there is no filter any more, only what tells of a signal.
@@ -86,6 +86,33 @@ fn it_waits_once_received() {
 
         target.signal();
         target.task.until_asleep();
+        world.send(id).unwrap();
+        assert!(is_reply(target.join()));
+        world.check();
+    });
+}
+
+/// Who waits on although there was a signal is told when readers want to know of such, and not
+/// before, nor twice.
+#[test]
+fn it_is_woken_when_readers_want_to_know() {
+    explore(|| {
+        let world = World::new(Wait::KillableOnceReceived);
+        let fd = world.fd();
+        let target = world.target();
+        let id = world.recv().unwrap().id;
+
+        target.signal();
+        target.task.until_asleep();
+        for flags in [0, FD_SYNC_WAKE_UP, 0] {
+            fd.set_flags(flags).unwrap();
+            assert!(target.task.sleeps_killable());
+        }
+        fd.set_flags(FD_SIGNALED).unwrap();
+        assert_eq!(world.recv().unwrap().flags, SIGNALED);
+        target.task.until_asleep();
+        fd.set_flags(FD_SIGNALED).unwrap();
+        assert!(target.task.sleeps_killable());
         world.send(id).unwrap();
         assert!(is_reply(target.join()));
         world.check();
