@@ -64,6 +64,28 @@ fn one_that_is_interrupted_leaves_it_to_another() {
     });
 }
 
+/// A signal that was there before the notification: what comes then is for another.
+#[test]
+fn one_with_a_signal_takes_nothing_that_comes() {
+    for is_fatal in [false, true] {
+        explore(move || {
+            let world = World::new(Wait::Interruptible);
+            let (other, first) = two_readers(&world);
+
+            if is_fatal {
+                first.task.kill();
+            } else {
+                first.task.signal();
+            }
+            let target = world.target();
+            target.join();
+            let expected = if is_fatal { KILLED } else { EINTR };
+            assert_eq!(first.join(), Err(expected));
+            end(&world, other);
+        });
+    }
+}
+
 /// All but one are interrupted, one after another.
 #[test]
 fn several_that_are_killed_leave_it_to_the_last() {
@@ -317,6 +339,26 @@ fn an_interrupted_one_takes_what_it_was_woken_for() {
         world.send(id).unwrap();
         target.join();
         world.check();
+    });
+}
+
+/// What tells of a signal, too: the target passes it on as it goes on waiting.
+#[test]
+fn what_tells_of_a_signal_passes_over_the_frozen() {
+    explore(|| {
+        let world = World::new(Wait::KillableOnceReceived);
+        world.fd().set_flags(FD_SIGNALED).unwrap();
+        let target = world.target();
+        world.recv().unwrap();
+        let (other, frozen) = two_readers(&world);
+
+        frozen.task.freeze_for_sure();
+        target.signal();
+        target.join();
+        frozen.task.thaw();
+        world.end_filter();
+        assert_eq!(frozen.join(), Err(ENOENT));
+        end(&world, other);
     });
 }
 
