@@ -27,6 +27,7 @@ help:
 	@echo 'make check        style: checkpatch, rustfmt, clippy, SPDX'
 	@echo 'make series       the mailable patch sets, in build/series; CHECK=1 builds each patch'
 	@echo 'make docs         the documentation as HTML, in build/docs; the figures with it'
+	@echo 'make rustdoc      that of the abstractions, as rustdoc makes it'
 	@echo 'make apply        lay the sources into build/linux'
 	@echo 'make refresh      bring edits in build/linux back as hunks and files'
 	@echo 'make clean        remove all that was built and fetched'
@@ -40,7 +41,7 @@ $(error ARCH=$(ARCH) is for make kernel, make test and make bench)
 endif
 endif
 
-.PHONY: run trace shell test report selftest mutants fuzz bench coverage lab kernel package exec menuconfig check series docs apply refresh clean
+.PHONY: run trace shell test report selftest mutants fuzz bench coverage lab kernel package exec menuconfig check series docs rustdoc apply refresh clean
 run trace: SCRIPT = demo/$@.sh
 shell exec: SCRIPT = vm/$@.sh
 test report selftest mutants fuzz check: SCRIPT = test/$@.sh
@@ -50,8 +51,8 @@ lab: SCRIPT := lab/lab.sh
 kernel: SCRIPT := kernel/kernel.sh
 package: SCRIPT := package/package.sh
 menuconfig: SCRIPT := kernel/kernel.sh '' menuconfig
-docs: SCRIPT := docs/docs.sh
+docs rustdoc: SCRIPT = docs/$@.sh
 series: SCRIPT := series/series.sh $(if $(CHECK),check,mail)
 apply refresh clean: SCRIPT = tree/$@.sh
-run trace shell test report selftest mutants fuzz bench coverage lab kernel package exec menuconfig check series docs apply refresh clean:
+run trace shell test report selftest mutants fuzz bench coverage lab kernel package exec menuconfig check series docs rustdoc apply refresh clean:
 	@$(TOOLS)/$(SCRIPT)

@@ -134,7 +134,7 @@ use core::{
 /// # Invariants
 ///
 /// - `waiters` is the number of nodes that [`WaiterList::wait`] has for this list. They are alive.
-/// - `list` links the `in_queue` of those whose `place` is [`Place::List`].
+/// - `list` links the `in_queue` of those whose `place` is `Place::List`.
 /// - `queued` is the number of those that have a place.
 /// - A node is accessed through an exclusive reference to its list only, or, by its task, under
 ///   the lock that protects the list.
@@ -170,7 +170,7 @@ unsafe impl<T: Send, S: ?Sized + Sync> Send for WaiterList<T, S> {}
 /// # Invariants
 ///
 /// - `index` indexes the `in_index` of nodes of `list`.
-/// - `front` indexes the `in_queue` of those whose `place` is [`Place::Front`], by the ids that
+/// - `front` indexes the `in_queue` of those whose `place` is `Place::Front`, by the ids that
 ///   they have in `index`. There are none in a list that is not of a table.
 #[pin_data]
 pub struct WaiterTable<T, S: ?Sized = ()> {

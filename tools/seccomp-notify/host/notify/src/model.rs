@@ -7,7 +7,7 @@
 //! digits: with that as `REPLAY`, a test that is run alone repeats it. What is printed shows what
 //! the scenario is at; `RUST_BACKTRACE=1` says where.
 //!
-//! Small scenarios are searched depth first as well, see [`search`].
+//! Small scenarios are searched depth first as well, see `search`.
 
 use std::env;
 
