@@ -362,6 +362,37 @@ fn what_tells_of_a_signal_passes_over_the_frozen() {
     });
 }
 
+/// Over several, with an fd to install meanwhile.
+#[test]
+fn what_tells_of_a_signal_passes_over_two_that_are_frozen() {
+    explore(|| {
+        let world = World::new(Wait::KillableOnceReceived);
+        world.fd().set_flags(FD_SIGNALED).unwrap();
+        let target = world.target();
+        let id = world.recv().unwrap().id;
+        let (other, first) = two_readers(&world);
+        let second = world.thread(|world| world.recv().map(|notif| notif.id));
+
+        second.task.until_asleep();
+        for reader in [&first, &second] {
+            reader.task.freeze_for_sure();
+        }
+        let adder = world.thread(move |world| world.add_fd(id, AddFd::default()));
+        target.signal();
+        target.join();
+        // It may be answered before.
+        assert!(matches!(adder.join(), Ok(3) | Err(EINPROGRESS | ENOENT)));
+        for reader in [&first, &second] {
+            reader.task.thaw();
+        }
+        world.end_filter();
+        for reader in [first, second] {
+            assert_eq!(reader.join(), Err(ENOENT));
+        }
+        end(&world, other);
+    });
+}
+
 /// What is put back is for another than a frozen one, too.
 #[test]
 fn what_is_put_back_passes_over_the_frozen() {
