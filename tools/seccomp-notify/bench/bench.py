@@ -7,7 +7,8 @@ The directory holds icount-1-c.txt, icount-2-c.txt and the same of rust and, in 
 full run, of rust-outline, of runs that counted instructions; smp-c.txt and
 smp-rust.txt, of four CPUs that took turns; overcommit-1-c.txt and its like, of
 more CPUs than the guest had of the host's; kvm-c.txt and kvm-rust.txt where KVM
-works; areas-*.md of profile.sh. The exit status is 1 if a target is missed.
+works; areas-*.md of profile.sh. The exit status is 1 if a target is missed, but
+--elsewhere: the targets are those of x86-64.
 """
 
 import argparse
@@ -288,6 +289,7 @@ def main():
     parser.add_argument("--commit", required=True)
     parser.add_argument("--rounds", type=int, required=True)
     parser.add_argument("--no-chart", action="store_true")
+    parser.add_argument("--elsewhere", action="store_true", help="on another architecture than x86-64")
     parser.add_argument("--beside", type=pathlib.Path, help="results.json of another architecture")
     parser.add_argument("directory", type=pathlib.Path)
     args = parser.parse_args()
@@ -354,6 +356,9 @@ def main():
         for profile in sorted(args.directory.glob("areas-*.md")):
             document += ["", profile.read_text().rstrip()]
         (args.directory / "results.md").write_text("\n".join(document) + "\n")
+    if args.elsewhere:
+        print(f"\n{len(verdicts) - missed} of {len(verdicts)} targets are met here, too; they are for x86-64")
+        return 0
     print(f"\n{len(verdicts) - missed} targets met, {missed} missed")
     return 1 if missed else 0
 
