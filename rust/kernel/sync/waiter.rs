@@ -124,7 +124,8 @@ use core::{
 /// whoever holds the lock can change, and refers to something of type `S` that its task keeps for
 /// others to look at.
 ///
-/// None of the operations takes longer with the number of waiters.
+/// None of the operations takes longer with the number of waiters, but what has to do with the ids
+/// of a [`WaiterTable`], see there.
 ///
 /// # Panics
 ///
@@ -165,7 +166,7 @@ unsafe impl<T: Send, S: ?Sized + Sync> Send for WaiterList<T, S> {}
 /// waiters that come and go in order.
 ///
 /// Those that [`enqueue_by_id`](Self::enqueue_by_id) has put in the queue come before the others
-/// there, oldest first.
+/// there, oldest first. To get there and to leave takes as long as an id has bits, at most.
 ///
 /// # Invariants
 ///
@@ -192,11 +193,11 @@ unsafe impl<T: Send, S: ?Sized + Sync> Send for WaiterTable<T, S> {}
 /// # Invariants
 ///
 /// - `in_queue` is in the list or in the front that `place` says, of the one list or table that the
-///   node belongs to; `in_index` is in the index of that table, or in none.
+///   node belongs to, and initialised as what is there, or in neither; `in_index` is in the index
+///   of that table, or in none.
 /// - `shared` is valid, and not written to, for as long as the node belongs to a list.
 struct Node<T, S: ?Sized> {
     place: Place,
-    /// Initialised for what has a place.
     in_queue: QueueLinks,
     in_index: index::Links,
     sleeper: Sleeper,
@@ -288,9 +289,10 @@ impl<T, S: ?Sized> WaiterList<T, S> {
     /// The waiter has `value`, and refers to `shared`. `f` gets the lock, and a ticket for the
     /// waiter.
     ///
-    /// The waiter is queued when [`Waiter::enqueue_last`] or [`Waiter::enqueue_first`] has put it
-    /// in the queue, and found by an id when [`WaiterTable::assign_id`] has given it one. When `f`
-    /// has returned, it leaves the list, the lock is released, and then `value` is dropped.
+    /// The waiter is queued when [`Waiter::enqueue_last`], [`Waiter::enqueue_first`] or
+    /// [`WaiterTable::enqueue_by_id`] has put it in the queue, and found by an id when
+    /// [`WaiterTable::assign_id`] has given it one. When `f` has returned, it leaves the list, the
+    /// lock is released, and then `value` is dropped.
     ///
     /// # Panics
     ///
@@ -390,8 +392,8 @@ impl<T, S: ?Sized> WaiterList<T, S> {
         })
     }
 
-    /// The first waiter in the queue. Those that are queued by id are not looked at: for them see
-    /// [`WaiterTable::first`].
+    /// The first waiter in the queue. Those that are queued by id are not looked at, although they
+    /// are queued: for them see [`WaiterTable::first`].
     #[inline]
     pub fn first(self: Pin<&mut Self>) -> Option<Waiter<'_, T, S>> {
         let links = self.list.first();
@@ -462,6 +464,7 @@ impl<T, S: ?Sized> WaiterTable<T, S> {
         pin_init!(Self {
             list <- WaiterList::new(),
             index: Index::new(first_id),
+            // It hands no ids out.
             front: Index::new(0),
         })
     }
@@ -562,7 +565,7 @@ impl<T, S: ?Sized> WaiterTable<T, S> {
     ///
     /// This is neither the order of the queue nor that of the ids. But who releases the lock and
     /// goes on with the id of the waiter that it was at, even if that is gone, comes past all that
-    /// have been there since, and past none twice.
+    /// have been there since, and past no id twice.
     pub fn next(mut self: Pin<&mut Self>, after: Option<u64>) -> Option<Waiter<'_, T, S>> {
         let links = self.as_mut().project().index.next(after);
 
@@ -571,7 +574,8 @@ impl<T, S: ?Sized> WaiterTable<T, S> {
     }
 
     /// Puts the waiter with this id in the queue, before those that were not put there by this,
-    /// and before younger ones. It may be queued already, and has a new place then.
+    /// and before younger ones. It may be queued already, and has a new place then. Nothing happens
+    /// if there is none.
     pub fn enqueue_by_id(mut self: Pin<&mut Self>, id: u64) {
         let Some(mut waiter) = self.as_mut().get(id) else {
             return;
@@ -583,7 +587,8 @@ impl<T, S: ?Sized> WaiterTable<T, S> {
         // INVARIANT: The node has this place now.
         // SAFETY: By the invariants of `Waiter`, the node is one of the list, thus alive and ours
         // to access. It is in no place, and leaves this one before it dies, while the table is
-        // where it is, pinned. No other waiter has the id.
+        // where it is, pinned. By the invariants of `index`, no other waiter has the id, and
+        // `front` has ids of that alone.
         unsafe {
             this.front.insert_as(Node::in_front(node), id);
             (*node).place = Place::Front;
@@ -697,7 +702,8 @@ impl<T, S: ?Sized> Waiter<'_, T, S> {
         self.enter_list(|list, links| unsafe { list.insert_last(links) });
     }
 
-    /// Puts the waiter at the start of the queue, unless it is queued.
+    /// Puts the waiter at the start of the queue, unless it is queued. Those that are queued by id
+    /// come before it.
     #[inline]
     pub fn enqueue_first(&mut self) {
         // SAFETY: As in `enqueue_last()`.
@@ -742,6 +748,91 @@ mod tests {
     use pin_init::stack_pin_init;
 
     #[pin_data]
+    struct Data {
+        #[pin]
+        list: WaiterList<u32>,
+    }
+
+    impl Data {
+        fn new() -> impl PinInit<Self> {
+            pin_init!(Self {
+                list <- WaiterList::new(),
+            })
+        }
+
+        fn list(self: Pin<&mut Self>) -> Pin<&mut WaiterList<u32>> {
+            self.project().list
+        }
+    }
+
+    #[test]
+    fn leaves_the_queue_when_it_returns() {
+        stack_pin_init!(let lock = new_mutex!(Data::new()));
+        let lock: &Mutex<Data> = &lock;
+
+        WaiterList::wait(lock.lock(), Data::list, 1, &(), |held, ticket| {
+            assert!(!held.data().list().is_unused());
+            // It has one place.
+            for _ in 0..2 {
+                if let Some(mut own) = held.data().list().own(ticket) {
+                    own.enqueue_last();
+                    own.enqueue_first();
+                }
+            }
+            assert_eq!(held.data().list().queued(), 1);
+        });
+
+        let mut guard = lock.lock();
+        let list = guard.as_mut().list();
+        assert!(list.is_unused());
+        assert!(!list.has_queued());
+        assert_eq!(list.queued(), 0);
+        assert!(list.first().is_none());
+    }
+
+    #[test]
+    fn has_its_place_among_others() {
+        stack_pin_init!(let lock = new_mutex!(Data::new()));
+        let lock: &Mutex<Data> = &lock;
+        let first = |list: Pin<&mut WaiterList<u32>>| list.first().map(|mut first| *first.value());
+
+        WaiterList::wait(lock.lock(), Data::list, 1, &(), |held, one| {
+            if let Some(mut own) = held.data().list().own(one) {
+                own.enqueue_last();
+            }
+            held.unlocked(|| {
+                WaiterList::wait(lock.lock(), Data::list, 2, &(), |held, two| {
+                    if let Some(mut own) = held.data().list().own(two) {
+                        own.enqueue_first();
+                    }
+                    assert_eq!(first(held.data().list()), Some(2));
+                    if let Some(mut own) = held.data().list().own(two) {
+                        own.dequeue();
+                        own.enqueue_last();
+                    }
+                    assert_eq!(first(held.data().list()), Some(1));
+                    assert_eq!(held.data().list().queued(), 2);
+                });
+            });
+            assert_eq!(first(held.data().list()), Some(1));
+            assert_eq!(held.data().list().queued(), 1);
+        });
+        assert!(lock.lock().as_mut().list().is_unused());
+    }
+
+    #[test]
+    fn is_of_one_list_alone() {
+        stack_pin_init!(let lock = new_mutex!(Data::new()));
+        stack_pin_init!(let other = new_mutex!(Data::new()));
+        let (lock, other): (&Mutex<Data>, &Mutex<Data>) = (&lock, &other);
+
+        WaiterList::wait(lock.lock(), Data::list, 1, &(), |held, ticket| {
+            held.unlocked(|| assert!(other.lock().as_mut().list().own(ticket).is_none()));
+            assert!(held.data().list().own(ticket).is_some());
+        });
+    }
+
+    #[pin_data]
     struct Table {
         #[pin]
         table: WaiterTable<u32>,
@@ -763,6 +854,10 @@ mod tests {
         }
     }
 
+    fn id(waiter: Option<Waiter<'_, u32>>) -> Option<u64> {
+        waiter.and_then(|waiter| waiter.id())
+    }
+
     /// Nothing is left of a waiter that returns.
     fn expect_unused(lock: &Mutex<Table>, id: u64) {
         let mut guard = lock.lock();
@@ -778,26 +873,46 @@ mod tests {
     }
 
     #[test]
-    fn leaves_the_queue_when_it_returns() {
+    fn is_found_by_its_id() {
         stack_pin_init!(let lock = new_mutex!(Table::new(7)));
         let lock: &Mutex<Table> = &lock;
 
         WaiterList::wait(lock.lock(), Table::list, 1, &(), |held, ticket| {
             assert!(!held.data().table().is_unused());
             assert_eq!(held.data().table().next_id(), 7);
-            assert_eq!(held.data().table().assign_id(ticket), Some(7));
-            // It has one id and one place.
-            assert_eq!(held.data().table().assign_id(ticket), Some(7));
-            assert_eq!(held.data().table().next_id(), 8);
+            // It has one id.
             for _ in 0..2 {
-                if let Some(mut own) = held.data().list().own(ticket) {
-                    own.enqueue_last();
-                    own.enqueue_first();
-                }
+                assert_eq!(held.data().table().assign_id(ticket), Some(7));
             }
-            assert_eq!(held.data().table().queued(), 1);
+            assert_eq!(held.data().table().next_id(), 8);
+            assert_eq!(id(held.data().table().get(7)), Some(7));
+            assert_eq!(id(held.data().table().get(8)), None);
+            assert_eq!(id(held.data().table().any()), Some(7));
+            assert_eq!(id(held.data().table().next(None)), Some(7));
+            assert_eq!(id(held.data().table().next(Some(7))), None);
+
+            // Another, if the first is taken away.
+            if let Some(mut own) = held.data().list().own(ticket) {
+                own.remove_id();
+                own.enqueue_last();
+            }
+            assert!(held.data().table().get(7).is_none());
+            assert_eq!(held.data().table().assign_id(ticket), Some(8));
+            assert_eq!(id(held.data().table().first()), Some(8));
         });
-        expect_unused(lock, 7);
+        expect_unused(lock, 8);
+    }
+
+    #[test]
+    fn is_of_one_table_alone() {
+        stack_pin_init!(let lock = new_mutex!(Table::new(7)));
+        stack_pin_init!(let other = new_mutex!(Table::new(7)));
+        let (lock, other): (&Mutex<Table>, &Mutex<Table>) = (&lock, &other);
+
+        WaiterList::wait(lock.lock(), Table::list, 1, &(), |held, ticket| {
+            held.unlocked(|| assert!(other.lock().as_mut().table().assign_id(ticket).is_none()));
+        });
+        expect_unused(other, 7);
     }
 
     #[test]
@@ -868,6 +983,9 @@ mod tests {
                 WaiterList::wait(lock.lock(), Table::list, 2, &(), |held, two| {
                     // The next one: ids wrap around.
                     assert_eq!(held.data().table().assign_id(two), Some(0));
+                    let mut ids = [1; OLDEST];
+                    assert_eq!(held.data().table().oldest_ids(&mut ids), 2);
+                    assert_eq!(ids[..2], [u64::MAX, 0]);
                     if let Some(mut own) = held.data().list().own(one) {
                         own.enqueue_last();
                     }
@@ -882,23 +1000,5 @@ mod tests {
             assert_eq!(first(held.data().table()), Some(1));
         });
         expect_unused(lock, 0);
-    }
-
-    #[test]
-    fn is_of_one_list_alone() {
-        stack_pin_init!(let lock = new_mutex!(Table::new(7)));
-        stack_pin_init!(let other = new_mutex!(Table::new(7)));
-        let (lock, other): (&Mutex<Table>, &Mutex<Table>) = (&lock, &other);
-
-        WaiterList::wait(lock.lock(), Table::list, 1, &(), |held, ticket| {
-            held.unlocked(|| {
-                let mut guard = other.lock();
-
-                assert!(guard.as_mut().list().own(ticket).is_none());
-                assert!(guard.as_mut().table().assign_id(ticket).is_none());
-            });
-            assert!(held.data().list().own(ticket).is_some());
-        });
-        expect_unused(other, 7);
     }
 }

@@ -43,10 +43,13 @@ pub(super) struct Links {
     children: MaybeUninit<[*mut Links; FANOUT]>,
 }
 
-/// An index of [`Links`] by their ids, which it hands out.
+/// An index of [`Links`] by their ids. Either it hands these out, as [`insert`](Self::insert) does,
+/// or another index has, of which it has some elements: [`insert_as`](Self::insert_as).
 ///
 /// # Invariants
 ///
+/// - The digits of each element's id lead to its place. No two elements have the same id.
+/// - An element is older than what is below it, see [`is_older`].
 /// - `root` is null or leads to a tree of elements. The pointer that leads to each is the one that
 ///   its `place` has, and no other element leads to one of them.
 /// - All of them are alive and initialised, and only accessed through exclusive access to the
@@ -63,9 +66,10 @@ pub(super) struct Index {
 /// Whether the id was handed out before another that is in the same index.
 ///
 /// Ids wrap around. Which of two came first can be told as long as fewer than 2^63 lie between
-/// them. An id is handed out to what enters an index: one of the two would have to stay there
-/// while so many others come, which takes 292 years if one comes each nanosecond. What came first
-/// would be wrong after that, and nothing else: which pointers are valid does not depend on it.
+/// them. An id is handed out to what enters an index of all: one of the two would have to stay
+/// there while so many others come, which takes 292 years if one comes each nanosecond. What came
+/// first would be wrong after that, and nothing else: which pointers are valid does not depend on
+/// it.
 #[inline]
 fn is_older(id: u64, than: u64) -> bool {
     (id.wrapping_sub(than) as i64) < 0
