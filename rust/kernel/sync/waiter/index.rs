@@ -394,7 +394,8 @@ impl Index {
         self.next_id = id.wrapping_add(1);
 
         // INVARIANT: The place is free, the digits of the id lead there, past older elements only,
-        // and it now leads to the element.
+        // and it now leads to the element. No other has the id: it would have stayed while 2^64
+        // were handed out, see `is_older()`.
         // SAFETY: By the type invariants, all elements on the way are alive, initialised and ours
         // to access; `links` is ours by the caller's promise. A digit is less than `FANOUT`.
         unsafe {

@@ -6,12 +6,11 @@ use kernel::{
     bindings::*,
     error::code::*,
     fs::file::flags::O_CLOEXEC,
-    prelude::Result,
     seccomp::{NotifAddfd, NotifMem, NotifPidfd, NotifRequeue},
 };
 use seccomp_notify::{
     model::once,
-    userspace::{Argument, Fd, Wait},
+    userspace::{Argument, Wait},
     world::World,
 };
 
@@ -21,10 +20,13 @@ fn refused<T: Argument>(cmd: u32, wrong: impl Fn(u64) -> Vec<T> + Send + Sync + 
         let world = World::new(Wait::Interruptible);
         let target = world.target();
         let id = world.recv().unwrap().id;
-        let call = |fd: &Fd, arg: &T| -> Result<isize> { fd.ioctl_with(cmd, arg) };
 
         for (at, arg) in wrong(id).iter().enumerate() {
-            assert_eq!(call(&world.fd(), arg), Err(EINVAL), "argument {at}");
+            assert_eq!(
+                world.fd().ioctl_with(cmd, arg),
+                Err(EINVAL),
+                "argument {at}"
+            );
         }
         assert_eq!(world.fd().fdinfo().delivered, 1);
         world.send(id).unwrap();
